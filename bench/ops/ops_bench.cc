@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+// Throughput of each CPU op on one core: prints a table of Mpx/s (input pixels) by image side. See README.md.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "ops/arithmetic.h"
+#include "ops/gaussian.h"
+#include "ops/histogram.h"
+#include "ops/kernels/kernels.h"
+#include "ops/label.h"
+#include "ops/measure.h"
+#include "ops/project.h"
+#include "ops/resample.h"
+
+namespace tilecast {
+namespace {
+
+struct Buffer {
+  Buffer(DType dtype, int64_t height, int64_t width) : memory(static_cast<size_t>(height * width) * DTypeSize(dtype) + 64) {
+    auto* aligned = reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(memory.data()) + 63) & ~uintptr_t{63});
+    plane = PackedPlane(aligned, dtype, height, width);
+  }
+  std::vector<std::byte> memory;
+  Plane plane;
+};
+
+// Nuclei of about 20 px on an uneven, noisy background: the density and brightness of a typical field at 10x.
+Buffer Nuclei(int64_t side) {
+  std::mt19937 random(7);
+  std::uniform_real_distribution<double> uniform(0, 1);
+  std::vector<double> image(static_cast<size_t>(side * side));
+  for (int64_t y = 0; y < side; ++y) {
+    for (int64_t x = 0; x < side; ++x) {
+      image[static_cast<size_t>(y * side + x)] = 300 + 120 * std::sin(3.0 * static_cast<double>(x) / static_cast<double>(side));
+    }
+  }
+  for (int64_t count = side * side / 3500; count > 0; --count) {
+    const double cy = uniform(random) * static_cast<double>(side), cx = uniform(random) * static_cast<double>(side);
+    const double radius = 7 + 5 * uniform(random), bright = 1500 + 4000 * uniform(random);
+    const auto reach = static_cast<int64_t>(radius * 1.6);
+    for (int64_t y = std::max<int64_t>(0, static_cast<int64_t>(cy) - reach); y < std::min(side, static_cast<int64_t>(cy) + reach); ++y) {
+      for (int64_t x = std::max<int64_t>(0, static_cast<int64_t>(cx) - reach); x < std::min(side, static_cast<int64_t>(cx) + reach); ++x) {
+        const double d = std::hypot(static_cast<double>(y) - cy, static_cast<double>(x) - cx) / radius;
+        image[static_cast<size_t>(y * side + x)] += bright / (1 + std::exp(8 * (d - 1)));
+      }
+    }
+  }
+  Buffer out(DType::kU16, side, side);
+  std::normal_distribution<double> normal;
+  for (size_t i = 0; i < image.size(); ++i) {
+    out.plane.row<uint16_t>(0)[i] = static_cast<uint16_t>(std::clamp(image[i] + std::sqrt(image[i]) * normal(random), 0.0, 65535.0));
+  }
+  return out;
+}
+
+// The median of repetitions that each take at least 5 ms, over about a quarter of a second.
+double SecondsPerCall(const std::function<void()>& call) {
+  using Clock = std::chrono::steady_clock;
+  auto time = [&](int calls) {
+    const auto start = Clock::now();
+    for (int i = 0; i < calls; ++i) call();
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  time(2);
+  int calls = 1;
+  while (time(calls) < 0.005) calls *= 2;
+  std::vector<double> trials;
+  for (double spent = 0; spent < 0.25 || trials.size() < 5; spent += trials.back() * calls) trials.push_back(time(calls) / calls);
+  std::nth_element(trials.begin(), trials.begin() + static_cast<ptrdiff_t>(trials.size() / 2), trials.end());
+  return trials[trials.size() / 2];
+}
+
+struct Row {
+  std::string name;
+  std::vector<double> rates;
+};
+
+void Measure(int64_t side, std::vector<Row>& table) {
+  size_t next = 0;
+  auto add = [&](const char* name, const std::function<void()>& call) {
+    if (next == table.size()) table.push_back({name, {}});
+    table[next++].rates.push_back(static_cast<double>(side * side) / SecondsPerCall(call) / 1e6);
+  };
+  Buffer u16 = Nuclei(side), u8(DType::kU8, side, side), f32(DType::kF32, side, side), field(DType::kF32, side, side);
+  Buffer out(DType::kF32, side, side), smooth(DType::kF32, side, side), mask(DType::kU8, side, side), labels(DType::kI32, side, side);
+  const int64_t half = HalfSize(side);
+  Buffer half_u16(DType::kU16, half, half), half_u8(DType::kU8, half, half), half_f32(DType::kF32, half, half), half_i32(DType::kI32, half, half);
+  Buffer max_u16 = Nuclei(side);
+  Buffer acc(DType::kU32, side, side), block(DType::kF32, (side + 15) / 16, (side + 15) / 16);
+  Rescale(u16.plane, 1.0 / 16, 0, u8.plane);
+  Rescale(u16.plane, 1, 0, f32.plane);
+  for (int64_t i = 0; i < side * side; ++i) field.plane.row<float>(0)[i] = 0.8f + 0.0001f * static_cast<float>(i % 4096);
+  const MinMax range = Gaussian(u16.plane, 1.5, smooth.plane);
+  const double level = Otsu(smooth.plane, range);
+  Objects objects;
+  LabelRuns(smooth.plane, level, {}, objects);
+  std::vector<ShapeRow> shapes;
+  std::vector<IntensityRow> intensities;
+
+  add("gaussian 1.5 f32", [&] { Gaussian(f32.plane, 1.5, out.plane); });
+  add("gaussian 1.5 u16", [&] { Gaussian(u16.plane, 1.5, out.plane); });
+  add("gaussian 1.5 u8", [&] { Gaussian(u8.plane, 1.5, out.plane); });
+  add("gaussian 5 f32", [&] { Gaussian(f32.plane, 5, out.plane); });
+  add("gaussian 20 f32", [&] { Gaussian(f32.plane, 20, out.plane); });
+  add("flat field u16", [&] { FlatField(u16.plane, field.plane, 100, out.plane); });
+  add("flat field f32", [&] { FlatField(f32.plane, field.plane, 100, out.plane); });
+  add("subtract u16", [&] { SubtractConstant(u16.plane, 100, out.plane); });
+  add("rescale u16 -> u8", [&] { Rescale(u16.plane, 0.05, -3, u8.plane); });
+  add("rescale u16 -> f32", [&] { Rescale(u16.plane, 1, 0, out.plane); });
+  Rescale(u16.plane, 1.0 / 16, 0, u8.plane);
+  add("range f32", [&] { Range(smooth.plane); });
+  add("range u16", [&] { Range(u16.plane); });
+  add("otsu f32, range known", [&] { Otsu(smooth.plane, range); });
+  add("otsu f32", [&] { Otsu(smooth.plane); });
+  add("otsu u16", [&] { Otsu(u16.plane); });
+  add("otsu u8", [&] { Otsu(u8.plane); });
+  add("percentile u16", [&] { Percentile(u16.plane, 50); });
+  add("percentile f32", [&] { Percentile(f32.plane, 50); });
+  add("threshold f32", [&] { Threshold(smooth.plane, level, mask.plane); });
+  add("threshold u16", [&] { Threshold(u16.plane, level, mask.plane); });
+  add("label runs f32", [&] { LabelRuns(smooth.plane, level, {}, objects); });
+  add("label runs u16", [&] { LabelRuns(u16.plane, level, {}, objects); });
+  add("label runs u8 mask", [&] { LabelRuns(mask.plane, 0, {}, objects); });
+  add("label runs f32, filtered", [&] { LabelRuns(smooth.plane, level, {20, 1000, true}, objects); });
+  LabelRuns(smooth.plane, level, {}, objects);
+  add("paint labels", [&] { PaintLabels(objects, labels.plane); });
+  add("runs from labels", [&] { RunsFromLabels(labels.plane, objects); });
+  add("shapes", [&] { MeasureShapes(objects, {}, shapes); });
+  add("shapes, all features", [&] { MeasureShapes(objects, {true, true}, shapes); });
+  add("intensity u16", [&] { MeasureIntensity(objects, u16.plane, intensities); });
+  add("intensity f32", [&] { MeasureIntensity(objects, f32.plane, intensities); });
+  add("max projection u16", [&] { ProjectNext(Projection::kMax, u16.plane, max_u16.plane); });
+  add("sum projection u16", [&] { ProjectNext(Projection::kSum, u16.plane, acc.plane); });
+  add("halve mean u16", [&] { HalveMean(u16.plane, half_u16.plane); });
+  add("halve mean u8", [&] { HalveMean(u8.plane, half_u8.plane); });
+  add("halve mean f32", [&] { HalveMean(f32.plane, half_f32.plane); });
+  add("halve stride i32", [&] { HalveStride(labels.plane, half_i32.plane); });
+  add("block mean 16 u16", [&] { BlockMean(u16.plane, 16, block.plane); });
+  add("enlarge 16", [&] { EnlargeBilinear(block.plane, 16, out.plane); });
+}
+
+}  // namespace
+}  // namespace tilecast
+
+int main(int argc, char** argv) {
+  std::vector<int64_t> sides;
+  for (int i = 1; i < argc; ++i) sides.push_back(std::atoll(argv[i]));
+  if (sides.empty()) sides = {512, 1080, 2048};
+  std::vector<tilecast::Row> table;
+  for (const int64_t side : sides) tilecast::Measure(side, table);
+  std::printf("| Mpx/s, one core, kernels %s |", tilecast::Kernels().name);
+  for (const int64_t side : sides) std::printf(" %lld |", static_cast<long long>(side));
+  std::printf("\n| --- |");
+  for (size_t i = 0; i < sides.size(); ++i) std::printf(" ---: |");
+  std::printf("\n");
+  for (const auto& row : table) {
+    std::printf("| %s |", row.name.c_str());
+    for (const double rate : row.rates) std::printf(" %.0f |", rate);
+    std::printf("\n");
+  }
+}

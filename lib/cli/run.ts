@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+// `tilecast run`: a pipeline over a plate.
+
+import { join, relative } from "node:path";
+import { parseArgs } from "node:util";
+import { TilecastError } from "../errors.js";
+import type { Pipeline } from "../orchestrator/pipeline.js";
+import { type RunOptions, type RunReport, run } from "../orchestrator/run.js";
+import { openPlate, selectWells } from "../plates/index.js";
+import type { Plate } from "../plates/plate.js";
+import { exitCodes } from "./exit-codes.js";
+import { loadPipeline } from "./load-pipeline.js";
+import { duration, paint, ProgressBar, wantsColor } from "./terminal.js";
+
+export const runHelp = `Usage: tilecast run PLATE -p FILE -o DIR [options]
+
+Takes a plate through a pipeline and writes DIR/plate.ome.zarr, measurements.csv, run.json and report.html.
+
+  -p, --pipeline FILE    ES module with the pipeline as its default export (examples/nuclei.mjs)
+  -o, --out DIR          output folder
+      --pattern PATTERN  filename pattern, e.g. "{plate}_{well}f{site}d{channel}.TIF" (see tilecast info --help)
+      --wells LIST       only these wells: A01,B03-B06,C*
+      --resume           keep wells that are complete and unchanged
+      --overwrite        delete this folder's earlier results first
+      --zarr VERSION     OME-Zarr 0.5 (default) or 0.4 for older readers
+      --compression NAME blosc-lz4 (default), blosc-zstd, zstd, none
+      --chunk PX         chunk edge, default 512
+      --levels N         pyramid levels, default: until at most 256 px
+      --threads N        default: every core
+      --json             the run's report as JSON on stdout
+  -q, --quiet            no progress, no summary
+  -h, --help
+
+Exit codes: ${exitCodes.map(([code, text]) => `${code} ${text}`).join("; ")}.`;
+
+function integer(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const n = Number(text);
+  if (!Number.isSafeInteger(n) || n < 1) throw new TilecastError("ERR_USAGE", `--${name} must be a positive integer, and is "${text}"`, { argument: name });
+  return n;
+}
+
+/** Cancels on Ctrl-C and SIGTERM; a second one ends at once. */
+function signals(): { signal: AbortSignal; dispose: () => void; name: () => string | null } {
+  const controller = new AbortController();
+  let got: string | null = null;
+  const on = (name: string) => {
+    if (got !== null) process.exit(name === "SIGINT" ? 130 : 143);
+    got = name;
+    controller.abort(new TilecastError("ERR_CANCELLED", `cancelled by ${name}`));
+  };
+  process.on("SIGINT", on);
+  process.on("SIGTERM", on);
+  return {
+    signal: controller.signal,
+    name: () => got,
+    dispose: () => {
+      process.off("SIGINT", on);
+      process.off("SIGTERM", on);
+    },
+  };
+}
+
+/** Runs with progress and summary as the command line shows them; gives the exit code. */
+export async function runWithProgress(
+  pipeline: Pipeline,
+  plate: Plate,
+  options: Omit<RunOptions, "signal" | "onProgress">,
+  show: { json: boolean; quiet: boolean },
+): Promise<{ code: number; report: RunReport }> {
+  const bar = show.quiet ? null : new ProgressBar();
+  const stop = signals();
+  try {
+    const report = await run(pipeline, plate, { ...options, signal: stop.signal, ...(bar ? { onProgress: (p) => bar.update(p) } : {}) });
+    bar?.clear();
+    if (show.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+    else if (!show.quiet) process.stdout.write(summary(report));
+    const code = report.outcome === "complete" ? 0 : report.outcome === "incomplete" ? 3 : stop.name() === "SIGTERM" ? 143 : 130;
+    return { code, report };
+  } finally {
+    bar?.clear();
+    stop.dispose();
+  }
+}
+
+function summary(r: RunReport): string {
+  const c = paint(wantsColor(process.stdout));
+  const mark = r.outcome === "complete" ? c.green("\u2713 complete") : r.outcome === "incomplete" ? c.red("\u2717 incomplete") : c.yellow("\u25fc cancelled");
+  const count = (n: number, what: string) => (n > 0 ? `, ${n} ${what}` : "");
+  const lines = [
+    `${c.bold(mark)}  ${r.planes.done} of ${r.planes.total} planes in ${duration(r.seconds)}${count(r.planes.reused, "reused")}${count(r.planes.failed, "failed")}${count(r.planes.cancelled, "cancelled")}`,
+    `  ${r.objects.toLocaleString("en")} objects, ${r.wells.length} wells, ${r.megapixels.toFixed(0)} Mpx at ${r.megapixelsPerSecond.toFixed(0)} Mpx/s, ${r.megabytesWritten.toFixed(1)} MB written`,
+  ];
+  for (const f of r.failures.slice(0, 10)) lines.push(c.red(`  ${f.well} site ${f.site} channel ${f.channel}: ${f.message} (${f.code})`));
+  if (r.failures.length > 10) lines.push(c.red(`  and ${r.failures.length - 10} more; see run.json`));
+  const out = relative(process.cwd(), r.out) || ".";
+  for (const [file, what] of [
+    ["report.html", "open in a browser"],
+    ["plate.ome.zarr", "OME-Zarr plate"],
+    ["measurements.csv", "one row an object"],
+    ["run.json", "every plane's state, parameters, timings"],
+  ] as const) {
+    if (file === "measurements.csv" && r.objects === 0) continue;
+    lines.push(`  ${join(out, file).padEnd(36)} ${c.dim(what)}`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+/** `tilecast run ...`; gives the exit code. */
+export async function runCommand(args: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      pipeline: { type: "string", short: "p" },
+      out: { type: "string", short: "o" },
+      pattern: { type: "string" },
+      wells: { type: "string" },
+      resume: { type: "boolean" },
+      overwrite: { type: "boolean" },
+      zarr: { type: "string" },
+      compression: { type: "string" },
+      chunk: { type: "string" },
+      levels: { type: "string" },
+      threads: { type: "string" },
+      json: { type: "boolean" },
+      quiet: { type: "boolean", short: "q" },
+      help: { type: "boolean", short: "h" },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(`${runHelp}\n`);
+    return 0;
+  }
+  const [path, ...more] = positionals;
+  if (path === undefined || more.length > 0) throw new TilecastError("ERR_USAGE", `tilecast run takes one PLATE, and got ${positionals.length}; see tilecast run --help`, { argument: "PLATE" });
+  if (values.pipeline === undefined) throw new TilecastError("ERR_USAGE", "tilecast run needs a pipeline: -p FILE; see tilecast run --help", { argument: "pipeline" });
+  if (values.out === undefined) throw new TilecastError("ERR_USAGE", "tilecast run needs an output folder: -o DIR; see tilecast run --help", { argument: "out" });
+  const pipeline = await loadPipeline(values.pipeline);
+  const plate = await openPlate(path, values.pattern === undefined ? {} : { format: "pattern", pattern: values.pattern });
+  const chunk = integer("chunk", values.chunk);
+  const levels = integer("levels", values.levels);
+  const threads = integer("threads", values.threads);
+  const { code } = await runWithProgress(
+    pipeline,
+    plate,
+    {
+      out: values.out,
+      ...(values.wells === undefined ? {} : { wells: selectWells(plate, values.wells.split(",")) }),
+      ...(values.resume ? { resume: true } : {}),
+      ...(values.overwrite ? { overwrite: true } : {}),
+      ...(values.zarr === undefined ? {} : { zarr: values.zarr as "0.4" }),
+      ...(values.compression === undefined ? {} : { compression: values.compression as "zstd" }),
+      ...(chunk === undefined ? {} : { chunk }),
+      ...(levels === undefined ? {} : { levels }),
+      ...(threads === undefined ? {} : { threads }),
+      command: `tilecast run ${args.map((a) => (/^[\w./:@%+,=-]+$/.test(a) ? a : `'${a.replaceAll("'", "'\\''")}'`)).join(" ")}`,
+    },
+    { json: values.json ?? false, quiet: values.quiet ?? false },
+  );
+  return code;
+}

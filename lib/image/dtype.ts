@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// Pixel types: names, sizes and the typed array behind each.
+
+/** Pixel types by their numpy and zarr names, in the order of the native enum (native/src/image.h). */
+export const dtypes = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"] as const;
+
+export type DType = (typeof dtypes)[number];
+
+const sizes: Record<DType, number> = {
+  uint8: 1,
+  int8: 1,
+  uint16: 2,
+  int16: 2,
+  uint32: 4,
+  int32: 4,
+  float32: 4,
+  float64: 8,
+};
+
+/** Bytes a pixel. */
+export function dtypeSize(dtype: DType): number {
+  return sizes[dtype];
+}
+
+const arrays = {
+  uint8: Uint8Array,
+  int8: Int8Array,
+  uint16: Uint16Array,
+  int16: Int16Array,
+  uint32: Uint32Array,
+  int32: Int32Array,
+  float32: Float32Array,
+  float64: Float64Array,
+} as const;
+
+export type TypedArray = InstanceType<(typeof arrays)[DType]>;
+
+/** A view of `length` pixels of `dtype` at `byteOffset` of `buffer`; nothing is copied. */
+export function typedView(buffer: ArrayBufferLike, dtype: DType, byteOffset: number, length: number): TypedArray {
+  return new arrays[dtype](buffer as ArrayBuffer, byteOffset, length);
+}

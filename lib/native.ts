@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+// The only file that loads the native addon and declares what it exports.
+
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { TilecastError } from "./errors.js";
+import type { DType } from "./image/dtype.js";
+
+/** A loan of one pool slot. */
+export interface NativeLoan {
+  readonly slot: number;
+  readonly generation: number;
+}
+
+export interface NativePoolStats {
+  readonly slots: number;
+  readonly free: number;
+  readonly slotBytes: number;
+  readonly loans: number;
+  readonly waits: number;
+  readonly peakInUse: number;
+}
+
+/** One shared-memory pool (native/src/shm/tile_pool.h). */
+export interface NativeTilePool {
+  /** The whole pool as one external ArrayBuffer, made once. */
+  readonly buffer: ArrayBuffer;
+  readonly id: string;
+  readonly slotBytes: number;
+  readonly slots: number;
+  /** `undefined` when no slot is free. */
+  tryLoan(): NativeLoan | undefined;
+  addLease(slot: number, generation: number): void;
+  release(slot: number, generation: number): void;
+  isCurrent(slot: number, generation: number): boolean;
+  /** Calls `callback` on this thread's loop, once, when a slot becomes free (at once if one is). */
+  whenFree(callback: () => void): void;
+  stats(): NativePoolStats;
+  close(): void;
+}
+
+/** What a file's headers say (native/src/tiff/tiff_reader.h), or why they cannot be read. */
+export interface NativeImageInfo {
+  readonly width: number;
+  readonly height: number;
+  readonly samples: number;
+  readonly dtype: DType;
+  /** "none", "lzw", "deflate", ... */
+  readonly compression: string;
+  readonly predictor: number;
+  readonly tiled: boolean;
+  readonly chunkWidth: number;
+  readonly chunkHeight: number;
+  readonly bigEndian: boolean;
+  /** Number of pages in the file; -1 unless asked for. */
+  readonly pages: number;
+  readonly thumbnail: boolean;
+  readonly fastPath: boolean;
+  /** ImageDescription; empty unless asked for. */
+  readonly description: string;
+  /** Micrometres, 0 when unknown. */
+  readonly pixelSizeXUm: number;
+  readonly pixelSizeYUm: number;
+  readonly bytes: number;
+  readonly mtimeMs: number;
+}
+
+export interface NativeFailure {
+  readonly error: { readonly code: string; readonly message: string; readonly path: string; readonly page?: number; readonly offset?: number };
+}
+
+/** How arrays are stored (native/src/zarr/plane_writer.h). */
+export interface NativeEncoding {
+  readonly format: 2 | 3;
+  readonly sharded: boolean;
+  readonly codec: string;
+  readonly level: number;
+  readonly chunk: number;
+}
+
+export interface NativeJob {
+  readonly program: number;
+  /** Number of the image in an estimate; else the caller's own, given back with function calls. */
+  readonly index: number;
+  readonly thumbnail: boolean;
+  readonly sources: readonly {
+    readonly path: string;
+    readonly page: number;
+    readonly sample: number;
+    readonly height: number;
+    readonly width: number;
+    readonly dtype: DType;
+  }[];
+  readonly outputs: readonly {
+    readonly dir: string;
+    readonly lead: string;
+    readonly height: number;
+    readonly width: number;
+    readonly dtype: DType;
+    readonly levels: number;
+  }[];
+  readonly rowPrefix: string;
+}
+
+export interface NativeJobResult {
+  /** Position in the list given to `start`. */
+  readonly job: number;
+  readonly error?: { readonly code: string; readonly message: string; readonly stage: string; readonly path?: string; readonly page?: number; readonly offset?: number };
+  readonly rows: string;
+  readonly objects: number;
+  readonly sums: Float64Array;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+  readonly pixels: number;
+  readonly low?: number;
+  readonly high?: number;
+  readonly thumbnails: readonly { readonly height: number; readonly width: number; readonly pixels: Float32Array; readonly outline: Uint8Array | null }[];
+}
+
+/** A user's function is wanted: a worker thread of the core waits for `completeCall(id)`. */
+export interface NativeFunctionCall {
+  readonly id: number;
+  readonly resource: number;
+  readonly slotIn: number;
+  readonly slotOut: number;
+  readonly height: number;
+  readonly width: number;
+  readonly dtype: DType;
+  readonly outDtype: DType;
+  readonly job: number;
+}
+
+/** One executor (native/src/exec/executor.h). */
+export interface NativeRunner {
+  addProgram(program: { readonly registers: number; readonly code: readonly object[] }): number;
+  addField(height: number, width: number, field: Float32Array): number;
+  addFieldFile(path: string): { readonly resource: number; readonly height: number; readonly width: number };
+  addEstimator(height: number, width: number, factor: number, images: number): number;
+  addFunction(): number;
+  finishEstimator(resource: number, method: "median" | "mean", sigma: number): void;
+  field(resource: number): Float32Array;
+  start(
+    jobs: readonly NativeJob[],
+    onResults: (results: readonly NativeJobResult[], finished: boolean) => void,
+    onCall: (call: NativeFunctionCall) => void,
+  ): void;
+  completeCall(id: number, error?: string): void;
+  cancel(): void;
+  timings(): readonly { readonly stage: string; readonly op: string; readonly seconds: number }[];
+  close(): void;
+}
+
+export interface NativeBinding {
+  readonly Runner: {
+    new (
+      pool: NativeTilePool,
+      options: { readonly threads: number; readonly image: NativeEncoding; readonly labels: NativeEncoding; readonly thumbnailPx: number },
+    ): NativeRunner;
+    /** Pool slots that one job of the program holds at its fullest point. */
+    slotsNeeded(program: { readonly registers: number; readonly code: readonly object[] }): number;
+  };
+  readonly TilePool: {
+    create(slotBytes: number, slots: number): NativeTilePool;
+    /** The pool of this id that another thread of this process created: the same memory, for worker threads. */
+    attach(id: string): NativeTilePool;
+  };
+  /** Error codes of the core, in its order. */
+  readonly errorCodes: readonly string[];
+  /** Instruction set of the kernels in use: "v2", "v3", "v4" or "base". */
+  readonly kernels: string;
+  /** Versions of the linked codec libraries; `libtiff` is null when none can be loaded. */
+  versions(): { libdeflate: string; zstd: string; lz4: string; libtiff: string | null };
+  /** Names that a test compares with this interface come from the addon itself. */
+  scanImages(
+    paths: readonly string[],
+    options: { readonly pages: boolean; readonly description: boolean; readonly threads: number },
+  ): Promise<(NativeImageInfo | NativeFailure)[]>;
+  /** Decodes one sample of one page into a loaned slot, on a worker thread; resolves with the plane's shape. */
+  readPlane(
+    pool: NativeTilePool,
+    slot: number,
+    generation: number,
+    path: string,
+    page: number,
+    sample: number,
+  ): Promise<{ width: number; height: number; dtype: DType }>;
+}
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+
+function load(): NativeBinding {
+  const require = createRequire(import.meta.url);
+  try {
+    return require("node-gyp-build")(root) as NativeBinding;
+  } catch (cause) {
+    const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined;
+    const libc = report?.header?.glibcVersionRuntime;
+    throw new TilecastError(
+      "ERR_NATIVE_LOAD",
+      [
+        `tilecast's native addon does not load on ${process.platform}-${process.arch} (node ${process.version}, ${libc ? `glibc ${libc}` : "no glibc"}): ${(cause as Error).message}`,
+        `Looked in build/Release and prebuilds/${process.platform}-${process.arch} of ${root}.`,
+        "To mend it:",
+        ...(process.platform === "linux" && process.arch === "x64"
+          ? libc
+            ? ["  - reinstall: npm install tilecast", "  - or build it from a clone: npm run build:native (needs cmake, a C++20 compiler, libdeflate, zstd and lz4)"]
+            : ["  - this looks like a musl system (Alpine); tilecast ships a glibc build: build from a clone, or use a glibc image"]
+          : ["  - tilecast ships a build for linux-x64 only so far; on this platform build it from a clone: npm run build:native"]),
+      ].join("\n"),
+      { cause },
+    );
+  }
+}
+
+let binding: NativeBinding | undefined;
+
+/** The addon, loaded at first use, so that `tilecast --help` and pure TypeScript parts never need it. Throws ERR_NATIVE_LOAD. */
+export function native(): NativeBinding {
+  binding ??= load();
+  return binding;
+}

@@ -1,0 +1,507 @@
+// SPDX-License-Identifier: MIT
+// Compiles a pipeline against a plate: which planes form a job, and the instructions of each job. No pixel is read here.
+
+import { TilecastError } from "../errors.js";
+import type { DType } from "../image/dtype.js";
+import type { Op } from "../ops/op.js";
+import { type OpSpec, type Projectable, type TileKind, table } from "../ops/table.js";
+import type { Plate, PlaneRef } from "../plates/plate.js";
+import { resolveChannel } from "./channel.js";
+import { applyMeasure, fillColumns, type MeasureColumns } from "./compile-measure.js";
+import { layOut, type PendingOutput } from "./layout-plate.js";
+import type { Pipeline, Step } from "./pipeline.js";
+import type { Job, Plan, Program, Resource } from "./plan.js";
+import { checkFit, describeStream, type Place, ProgramBuilder, type Stream, type Value } from "./stream.js";
+
+export interface CompileOptions {
+  /** Only these wells. Default: all of the plate's. */
+  readonly wells?: readonly string[];
+  /** Pyramid levels of written images: a number, or by size (halved until the longer side is at most 256 px). */
+  readonly levels?: number;
+}
+
+/** The chain that a step has for a channel, or null. */
+function chainFor(step: Step, plate: Plate, channel: number): readonly Op[] | null {
+  if (step.chain !== null) return step.chain;
+  for (const [key, chain] of Object.entries(step.chains ?? {})) {
+    if (resolveChannel(plate, key, `step "${step.name}"`) === channel) return chain;
+  }
+  return null;
+}
+
+function overOf(op: Op, step: Step): readonly Projectable[] {
+  const over = op.parameters.over as Projectable | readonly Projectable[] | undefined;
+  return over === undefined ? step.variableComponents : ([over].flat() as Projectable[]);
+}
+
+function isProjection(op: Op): boolean {
+  return op.name === "maxProject" || op.name === "meanProject" || op.name === "sumProject";
+}
+
+/** Planes that the pipeline reads, and the ones it leaves out with the reason. */
+function choosePlanes(pipeline: Pipeline, plate: Plate, wells: ReadonlySet<string> | null) {
+  const stacked = new Set<string>();
+  const key = (p: PlaneRef) => `${p.timepoint}/${p.well}/${p.site}/${p.channel}`;
+  for (const p of plate.planes) if (p.z_index !== null) stacked.add(key(p));
+  const planes: PlaneRef[] = [];
+  const unused: { plane: PlaneRef; reason: string }[] = [];
+  for (const plane of plate.planes) {
+    if (wells !== null && !wells.has(plane.well)) continue;
+    const stored = plane.z_index === null;
+    if (pipeline.planes === "stack" && stored) unused.push({ plane, reason: 'stored outside a z stack; the pipeline reads planes: "stack"' });
+    else if (pipeline.planes === "stored" && !stored) unused.push({ plane, reason: 'slice of a z stack; the pipeline reads planes: "stored"' });
+    else if (pipeline.planes === "auto" && stored && stacked.has(key(plane)))
+      unused.push({ plane, reason: 'acquired projection beside a z stack; planes: "stored" reads it' });
+    else planes.push(plane);
+  }
+  return { planes, unused };
+}
+
+/** Parameters as the table has checked them; each op uses its own. */
+interface OpValues {
+  readonly value?: number;
+  readonly percentile?: number;
+  readonly sigma: number;
+  readonly background: number;
+  readonly scale: number;
+  readonly offset: number;
+  readonly minArea: number;
+  readonly maxArea?: number;
+  readonly clearBorder: boolean;
+  readonly name: string;
+  readonly module: string;
+  readonly export: string;
+  readonly params?: unknown;
+  readonly kind: TileKind;
+}
+
+interface Estimate {
+  readonly id: number;
+  readonly resource: Extract<Resource, { kind: "estimate" }>;
+  readonly place: Place;
+  readonly limit: number;
+  readonly groups: PlaneRef[][];
+}
+
+/** Compiles one run. Throws ERR_PIPELINE, ERR_OP_DTYPE before any pixel is read. */
+export function compile(pipeline: Pipeline, plate: Plate, options: CompileOptions = {}): Plan {
+  return new Compiler(pipeline, plate, options).compile();
+}
+
+class Compiler {
+  readonly #programs: Program[] = [];
+  readonly #programIds = new Map<string, number>();
+  readonly #resources: Resource[] = [];
+  readonly #resourceIds = new Map<string, number>();
+  readonly #estimates = new Map<string, Estimate>();
+  readonly #flat = new Map<number, readonly Op[]>();
+  readonly #measure: MeasureColumns;
+  #slotBytes = 0;
+
+  constructor(
+    readonly pipeline: Pipeline,
+    readonly plate: Plate,
+    readonly options: CompileOptions,
+  ) {
+    this.#measure = { columns: [], joint: false };
+  }
+
+  compile(): Plan {
+    const { pipeline, plate, options } = this;
+    if (pipeline.steps.length === 0) throw new TilecastError("ERR_PIPELINE", `pipeline "${pipeline.name}" has no step`);
+    for (const step of pipeline.steps) {
+      for (const key of Object.keys(step.chains ?? {})) resolveChannel(plate, key, `step "${step.name}"`);
+    }
+    const all = pipeline.steps.flatMap((s) => (s.chain ? [{ s, chain: s.chain }] : Object.values(s.chains ?? {}).map((chain) => ({ s, chain }))));
+    const collapsed = new Set<string>(all.flatMap(({ s, chain }) => chain.filter(isProjection).flatMap((o) => overOf(o, s))));
+    this.#measure.joint = all.some(({ chain }) => chain.some((o) => o.name === "measure" && /"channel"/.test(JSON.stringify(o.parameters.intensity ?? ""))));
+
+    const { planes, unused } = choosePlanes(pipeline, plate, options.wells ? new Set(options.wells) : null);
+    if (planes.length === 0) {
+      throw new TilecastError("ERR_PIPELINE", `pipeline "${pipeline.name}" reads no plane of plate ${plate.name}: ${unused[0]?.reason ?? "no well is selected"}`);
+    }
+    const groups = new Map<string, PlaneRef[]>();
+    for (const p of planes) {
+      const key = [
+        p.well,
+        collapsed.has("timepoint") ? "" : p.timepoint,
+        collapsed.has("site") ? "" : p.site,
+        this.#measure.joint ? "" : p.channel,
+        collapsed.has("z_index") || p.z_index === null ? "" : p.z_index,
+      ].join("/");
+      const group = groups.get(key);
+      if (group) group.push(p);
+      else groups.set(key, [p]);
+    }
+
+    const drafts: { program: number; sources: PlaneRef[]; outputs: PendingOutput[]; thumbnails: number[]; streams: Stream[] }[] = [];
+    for (const group of groups.values()) {
+      const builder = new ProgramBuilder();
+      const outputs: PendingOutput[] = [];
+      const thumbnails: number[] = [];
+      const streams = this.#runSteps(builder, group, null, outputs, thumbnails);
+      drafts.push({ program: this.#intern(builder), sources: builder.sources, outputs, thumbnails, streams });
+    }
+    this.#fillEstimates();
+    fillColumns(this.#programs, this.#measure);
+
+    const layout = layOut(plate, drafts.flatMap((d) => d.outputs), options.levels);
+    const withZ = drafts.some((d) => d.streams.some((s) => s.z !== null));
+    const measured = this.#measure.columns.length > 0;
+    const keys = ["plate", "well", "site", "channel", "timepoint", ...(withZ ? ["z_index"] : [])];
+    const jobs = drafts.map((d): Job => {
+      const s = d.streams[0] as Stream;
+      return {
+        program: d.program,
+        well: s.well,
+        site: s.site,
+        timepoint: s.timepoint,
+        channels: [...new Set(d.streams.map((x) => x.channel))].sort((a, b) => a - b),
+        sources: d.sources,
+        outputs: d.outputs.map((o) => layout.output(o)),
+        thumbnails: d.thumbnails,
+        rowPrefix: "",
+      };
+    });
+    // A job measures one stream (joint jobs measure the one whose chain says so): its components lead each row.
+    const prefixed = jobs.map((job, i) => {
+      const s = drafts[i]?.streams.find((x) => x.measured) ?? (drafts[i]?.streams[0] as Stream);
+      const cells = [csvCell(plate.name), s.well, s.site, s.channel, s.timepoint, ...(withZ ? [s.z ?? ""] : [])];
+      return { ...job, rowPrefix: `${cells.join(",")},` };
+    });
+    return {
+      programs: this.#programs,
+      resources: this.#resources,
+      jobs: prefixed,
+      fields: layout.fields,
+      columns: measured ? [...keys, ...this.#measure.columns.map((c) => c.name)] : [],
+      keyColumns: measured ? keys.length : 0,
+      slotBytes: this.#slotBytes,
+      unused,
+      remarks: layout.remarks,
+    };
+  }
+
+  #intern(builder: ProgramBuilder): number {
+    const program = builder.program();
+    const key = JSON.stringify(program);
+    let id = this.#programIds.get(key);
+    if (id === undefined) {
+      id = this.#programs.push(program) - 1;
+      this.#programIds.set(key, id);
+    }
+    this.#slotBytes = Math.max(this.#slotBytes, builder.largestTile);
+    return id;
+  }
+
+  /** Every op that a channel goes through, in order. */
+  #opsOf(channel: number): readonly Op[] {
+    let ops = this.#flat.get(channel);
+    if (ops === undefined) {
+      ops = this.pipeline.steps.flatMap((s) => chainFor(s, this.plate, channel) ?? []);
+      if (ops.filter((o) => o.name === "save").length > 1) {
+        throw new TilecastError("ERR_PIPELINE", `channel ${channel} is saved twice; a field has one image`, { argument: "save" });
+      }
+      this.#flat.set(channel, ops);
+    }
+    return ops;
+  }
+
+  /** After how many ops the channel's image is the one to write (see op.save). */
+  #writePoint(channel: number): number {
+    const ops = this.#opsOf(channel);
+    const saved = ops.findIndex((o) => o.name === "save");
+    if (saved >= 0) return saved + 1;
+    const labelled = ops.findIndex((o) => o.name === "label" || (o.name === "javascript" && o.parameters.kind === "labels"));
+    if (labelled < 0) return ops.length;
+    return ops.slice(0, labelled).findLastIndex(isProjection) + 1;
+  }
+
+  #runSteps(
+    builder: ProgramBuilder,
+    planes: readonly PlaneRef[],
+    stopAt: Place | null,
+    outputs: PendingOutput[] | null,
+    thumbnails: number[],
+  ): Stream[] {
+    let streams = planes.map((plane): Stream => ({
+      well: plane.well,
+      site: plane.site,
+      channel: plane.channel,
+      z: plane.z_index,
+      timepoint: plane.timepoint,
+      plane,
+      value: null,
+      kind: "image",
+      pending: null,
+      results: new Map(),
+      image: null,
+      position: 0,
+      measured: false,
+    }));
+    for (const s of streams) this.#maybeWrite(builder, s, outputs, thumbnails, "read");
+    for (const [stepIndex, step] of this.pipeline.steps.entries()) {
+      const byChain = new Map<readonly Op[] | null, Stream[]>();
+      for (const s of streams) {
+        const chain = chainFor(step, this.plate, s.channel);
+        byChain.set(chain, [...(byChain.get(chain) ?? []), s]);
+      }
+      streams = [];
+      for (const [chain, members] of byChain) {
+        let current = members;
+        for (const [opIndex, op] of (chain ?? []).entries()) {
+          const place = { step: step.name, stepIndex, opIndex };
+          if (stopAt !== null && stopAt.stepIndex === stepIndex && stopAt.opIndex === opIndex) return current;
+          for (const s of current) checkFit(op, s, place);
+          if (isProjection(op)) {
+            current = this.#project(builder, op, overOf(op, step), current, place);
+          } else {
+            for (const s of current) this.#apply(builder, op, s, place, planes, members, outputs, thumbnails);
+          }
+          for (const s of current) {
+            s.position++;
+            this.#maybeWrite(builder, s, outputs, thumbnails, step.name);
+          }
+        }
+        for (const s of current) if (s.value !== null && s.pending === null) s.results.set(step.name, s.value);
+        streams.push(...current);
+      }
+    }
+    return streams;
+  }
+
+  /** Writes the stream's image when it has become the one to write. */
+  #maybeWrite(builder: ProgramBuilder, s: Stream, outputs: PendingOutput[] | null, thumbnails: number[], stage: string): void {
+    if (outputs === null || s.image !== null || s.position !== this.#writePoint(s.channel)) return;
+    const value = builder.materialize(s, stage);
+    s.image = value;
+    builder.run({ op: "writeImage", stage, in: value.reg, output: outputs.length });
+    outputs.push({ stream: s, label: null, value });
+    if (!this.#opsOf(s.channel).some((o) => o.name === "label" || o.parameters.kind === "labels")) {
+      builder.run({ op: "thumbnail", stage: "report", in: value.reg, inputs: [] });
+      thumbnails.push(s.channel);
+    }
+  }
+
+  #writeLabels(builder: ProgramBuilder, s: Stream, name: string, outputs: PendingOutput[] | null, thumbnails: number[], stage: string): void {
+    const value = s.value as Value;
+    if (outputs === null) return;
+    if (outputs.some((o) => o.label === name && o.stream === s)) {
+      throw new TilecastError("ERR_PIPELINE", `channel ${s.channel} makes two label images "${name}"; give one another name`, { argument: "name" });
+    }
+    builder.run({ op: "writeLabels", stage, in: value.reg, output: outputs.length });
+    outputs.push({ stream: s, label: name, value });
+    if (s.image !== null && !thumbnails.includes(s.channel)) {
+      builder.run({ op: "thumbnail", stage: "report", in: s.image.reg, inputs: [value.reg] });
+      thumbnails.push(s.channel);
+    }
+  }
+
+  #project(builder: ProgramBuilder, op: Op, over: readonly Projectable[], streams: readonly Stream[], place: Place): Stream[] {
+    const groups = new Map<string, Stream[]>();
+    for (const s of streams) {
+      const key = [s.channel, over.includes("site") ? "" : s.site, over.includes("timepoint") ? "" : s.timepoint, over.includes("z_index") ? "" : s.z].join("/");
+      groups.set(key, [...(groups.get(key) ?? []), s]);
+    }
+    const projection = op.name === "maxProject" ? "max" : op.name === "meanProject" ? "mean" : "sum";
+    const out: Stream[] = [];
+    for (const members of groups.values()) {
+      const first = members[0] as Stream;
+      const size = (s: Stream) => (s.plane ?? s.value) as { dtype: DType; height: number; width: number };
+      const { dtype, height, width } = size(first);
+      for (const m of members) {
+        const o = size(m);
+        if (o.dtype !== dtype || o.height !== height || o.width !== width) {
+          throw new TilecastError(
+            "ERR_PIPELINE",
+            `step "${place.step}": ${op.name} would mix ${describeStream(first)}, ${width} x ${height} ${dtype}, with ${describeStream(m)}, ${o.width} x ${o.height} ${o.dtype}`,
+            { argument: op.name },
+          );
+        }
+      }
+      const result = (table[op.name] as OpSpec).result(dtype, op.parameters);
+      if (projection !== "max") builder.reserve("float64", height, width);
+      const fromFiles = members.every((m) => m.plane !== null);
+      const value = fromFiles
+        ? builder.emit(
+            { op: "project", stage: place.step, projection, sources: members.map((m) => builder.source(m.plane as PlaneRef)) },
+            result,
+            height,
+            width,
+          )
+        : builder.emit(
+            { op: "projectTiles", stage: place.step, projection, inputs: members.map((m) => builder.materialize(m, place.step).reg) },
+            result,
+            height,
+            width,
+          );
+      out.push({
+        ...first,
+        z: over.includes("z_index") ? null : first.z,
+        plane: null,
+        value,
+        results: new Map(),
+        image: null,
+        pending: null,
+      });
+    }
+    return out;
+  }
+
+  #apply(
+    builder: ProgramBuilder,
+    op: Op,
+    s: Stream,
+    place: Place,
+    group: readonly PlaneRef[],
+    members: readonly Stream[],
+    outputs: PendingOutput[] | null,
+    thumbnails: number[],
+  ): void {
+    const p = op.parameters as unknown as OpValues;
+    const stage = place.step;
+    if (op.name === "otsu" || op.name === "threshold") {
+      builder.materialize(s, stage);
+      s.pending = { method: op.name === "otsu" ? "otsu" : "value", value: p.value ?? 0, place };
+      s.kind = "mask";
+      return;
+    }
+    if (op.name === "label") {
+      const pending = s.pending;
+      s.pending = null;
+      const input = builder.materialize(s, stage);
+      s.value = builder.emit(
+        {
+          op: "label",
+          stage,
+          in: input.reg,
+          method: pending?.method ?? "value",
+          a: pending?.value ?? 0,
+          minArea: p.minArea,
+          ...(p.maxArea === undefined ? {} : { maxArea: p.maxArea }),
+          clearBorder: p.clearBorder,
+        },
+        "int32",
+        input.height,
+        input.width,
+      );
+      s.kind = "labels";
+      this.#writeLabels(builder, s, p.name, outputs, thumbnails, stage);
+      return;
+    }
+    const input = builder.materialize(s, stage);
+    const result = (table[op.name] as OpSpec).result(input.dtype, op.parameters);
+    const emit = (instruction: { op: string; a?: number; b?: number; dtype?: DType; resource?: number }) => {
+      s.value = builder.emit({ stage, in: input.reg, ...instruction }, result, input.height, input.width);
+    };
+    switch (op.name) {
+      case "save":
+        return;
+      case "measure":
+        applyMeasure(builder, op, s, place, this.plate, this.#streamsFor(s, members), this.#measure);
+        return;
+      case "flatField":
+        emit({ op: "flatField", resource: this.#illumination(op, s, input, place, group), a: p.background });
+        return;
+      case "subtractBackground":
+        emit(p.value === undefined ? { op: "subtractPercentile", a: p.percentile ?? 0 } : { op: "subtract", a: p.value });
+        return;
+      case "gaussian":
+        emit({ op: "gaussian", a: p.sigma });
+        return;
+      case "convert":
+        emit({ op: "rescale", a: 1, b: 0, dtype: result });
+        return;
+      case "rescale":
+        emit({ op: "rescale", a: p.scale, b: p.offset, dtype: result });
+        return;
+      case "javascript": {
+        const resource = this.#resource(JSON.stringify(["function", p.module, p.export, p.params]), () => ({
+          kind: "function",
+          module: p.module,
+          export: p.export,
+          params: p.params ?? null,
+        }));
+        emit({ op: "function", resource, dtype: result });
+        s.kind = p.kind;
+        if (s.kind === "labels") this.#writeLabels(builder, s, "objects", outputs, thumbnails, stage);
+        return;
+      }
+      default:
+        throw new TilecastError("ERR_INTERNAL", `op ${op.name} has no instruction`);
+    }
+  }
+
+  #streamsFor(s: Stream, members: readonly Stream[]): readonly Stream[] {
+    return this.#measure.joint ? members : [s];
+  }
+
+  #resource(key: string, make: () => Resource): number {
+    let id = this.#resourceIds.get(key);
+    if (id === undefined) {
+      id = this.#resources.push(make()) - 1;
+      this.#resourceIds.set(key, id);
+    }
+    return id;
+  }
+
+  #illumination(op: Op, s: Stream, input: Value, place: Place, group: readonly PlaneRef[]): number {
+    const p = op.parameters as { image?: string; from?: "median" | "mean"; background: number; sigma: number; images: number; shrink: number };
+    if (p.image !== undefined) {
+      const path = p.image.replaceAll("{channel}", String(s.channel));
+      return this.#resource(`file/${path}`, () => ({ kind: "file", path }));
+    }
+    const key = `estimate/${place.stepIndex}/${place.opIndex}/${s.channel}/${input.height}x${input.width}`;
+    const id = this.#resource(key, () => ({
+      kind: "estimate",
+      label: `channel ${s.channel}, ${input.width} x ${input.height} px, step "${place.step}"`,
+      method: p.from ?? "median",
+      sigma: p.sigma,
+      shrink: p.shrink,
+      background: p.background,
+      height: input.height,
+      width: input.width,
+      jobs: [],
+    }));
+    let estimate = this.#estimates.get(key);
+    if (estimate === undefined) {
+      estimate = { id, resource: this.#resources[id] as Extract<Resource, { kind: "estimate" }>, place, limit: p.images, groups: [] };
+      this.#estimates.set(key, estimate);
+    }
+    const mine = group.filter((q) => q.channel === s.channel);
+    if (estimate.groups.at(-1)?.[0] !== mine[0]) estimate.groups.push(mine);
+    return id;
+  }
+
+  /** The jobs that read each estimate's images: the steps up to the flat-field, over evenly spaced fields. */
+  #fillEstimates(): void {
+    for (const e of this.#estimates.values()) {
+      const n = Math.min(e.limit, e.groups.length);
+      const jobs: Job[] = [];
+      for (let i = 0; i < n; i++) {
+        const group = e.groups[Math.floor((i * e.groups.length) / n)] as PlaneRef[];
+        const builder = new ProgramBuilder();
+        const [stream] = this.#runSteps(builder, group, e.place, null, []);
+        const value = builder.materialize(stream as Stream, e.place.step);
+        builder.run({ op: "collect", stage: e.place.step, in: value.reg, resource: e.id, a: e.resource.background });
+        const s = stream as Stream;
+        jobs.push({
+          program: this.#intern(builder),
+          well: s.well,
+          site: s.site,
+          timepoint: s.timepoint,
+          channels: [s.channel],
+          sources: builder.sources,
+          outputs: [],
+          thumbnails: [],
+          rowPrefix: "",
+        });
+      }
+      this.#resources[e.id] = { ...e.resource, jobs };
+    }
+  }
+}
+
+function csvCell(value: string): string {
+  return /[",\n\r]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
+}

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT
+// The account of a run: every job and plane ends as done, failed, cancelled or reused, well by well.
+
+import { TilecastError } from "../errors.js";
+import type { NativeJobResult } from "../native.js";
+import type { Plate, PlaneRef } from "../plates/plate.js";
+import type { Job, Plan } from "./plan.js";
+import type { FailureReport, Outcome, Thumbnail } from "./report/report-data.js";
+import type { ChannelTotals, WellState, WellStates } from "./well-state.js";
+
+export interface Todo {
+  readonly job: Job;
+  /** Position in `plan.jobs`. */
+  readonly index: number;
+  readonly thumbnail: boolean;
+}
+
+interface WellEntry {
+  readonly well: string;
+  readonly key: string;
+  readonly jobs: number[];
+  readonly planes: number;
+  readonly fields: number;
+  remaining: number;
+  readonly rows: Map<number, string>;
+  readonly totals: Map<number, ChannelTotals>;
+  readonly failures: FailureReport[];
+  readonly thumbnails: Thumbnail[];
+  failedPlanes: number;
+  cancelled: number;
+  reused: WellState | null;
+  saved: WellState | null;
+}
+
+export class Ledger {
+  readonly planesTotal: number;
+  planesDone = 0;
+  planesFailed = 0;
+  planesCancelled = 0;
+  planesReused = 0;
+  bytesRead = 0;
+  bytesWritten = 0;
+  pixels = 0;
+  readonly #wells = new Map<string, WellEntry>();
+  readonly #outcome: (Outcome | "reused")[];
+  readonly #reason = new Map<number, string>();
+
+  constructor(
+    readonly plan: Plan,
+    readonly plate: Plate,
+    readonly states: WellStates,
+    keyOf: (planes: readonly PlaneRef[]) => string,
+  ) {
+    const byWell = new Map<string, number[]>();
+    for (const [i, job] of plan.jobs.entries()) {
+      const list = byWell.get(job.well);
+      if (list) list.push(i);
+      else byWell.set(job.well, [i]);
+    }
+    const fields = new Map<string, number>();
+    for (const f of plan.fields) fields.set(f.well, (fields.get(f.well) ?? 0) + 1);
+    let total = 0;
+    for (const well of plate.wells) {
+      const jobs = byWell.get(well);
+      if (jobs === undefined) continue;
+      const planes = jobs.flatMap((i) => (plan.jobs[i] as Job).sources);
+      total += planes.length;
+      this.#wells.set(well, {
+        well,
+        key: keyOf(planes),
+        jobs,
+        planes: planes.length,
+        fields: fields.get(well) ?? 0,
+        remaining: jobs.length,
+        rows: new Map(),
+        totals: new Map(),
+        failures: [],
+        thumbnails: [],
+        failedPlanes: 0,
+        cancelled: 0,
+        reused: null,
+        saved: null,
+      });
+    }
+    this.planesTotal = total;
+    this.#outcome = plan.jobs.map(() => "pending");
+  }
+
+  /** Marks wells whose earlier state is complete and made from the same files by the same pipeline. */
+  reuse(): void {
+    for (const entry of this.#wells.values()) {
+      const state = this.states.load(entry.well);
+      if (state === null || state.status !== "done" || state.key !== entry.key) continue;
+      entry.reused = state;
+      entry.remaining = 0;
+      this.planesReused += entry.planes;
+      for (const i of entry.jobs) this.#outcome[i] = "reused";
+    }
+  }
+
+  /** Complete wells of earlier runs of the same pipeline that this run does not select. */
+  otherWells(files: readonly string[]): WellState[] {
+    const common = new Set([...this.#wells.values()].map((e) => e.key.split("-")[0]));
+    return files
+      .filter((f) => f.endsWith(".json"))
+      .map((f) => f.slice(0, -".json".length))
+      .filter((well) => !this.#wells.has(well))
+      .map((well) => this.states.load(well))
+      .filter((s): s is WellState => s !== null && s.status === "done" && common.has(s.key.split("-")[0]));
+  }
+
+  /** Jobs to do, in plate order. Their wells' earlier states are forgotten here. */
+  pending(): Todo[] {
+    const out: Todo[] = [];
+    for (const entry of this.#wells.values()) {
+      if (entry.reused !== null) continue;
+      this.states.forget(entry.well);
+      const pictured = new Set<number>();
+      for (const index of entry.jobs) {
+        const job = this.plan.jobs[index] as Job;
+        const thumbnail = job.thumbnails.some((c) => !pictured.has(c));
+        for (const c of job.thumbnails) pictured.add(c);
+        out.push({ job, index, thumbnail });
+      }
+    }
+    return out;
+  }
+
+  record(todo: Todo, result: NativeJobResult): void {
+    const { job, index } = todo;
+    const entry = this.#wells.get(job.well);
+    if (entry === undefined || this.#outcome[index] !== "pending") {
+      throw new TilecastError("ERR_INTERNAL", `job ${index} was reported twice`);
+    }
+    const planes = job.sources.length;
+    if (result.error?.code === "ERR_CANCELLED") {
+      this.#cancel(entry, index);
+    } else if (result.error !== undefined) {
+      const e = result.error;
+      this.#outcome[index] = "failed";
+      this.#reason.set(index, e.message);
+      this.planesFailed += planes;
+      entry.failedPlanes += planes;
+      entry.failures.push({
+        well: job.well,
+        site: job.site,
+        channel: job.channels[0] ?? 0,
+        timepoint: job.timepoint,
+        code: e.code,
+        message: e.stage ? `${e.message} (step "${e.stage}")` : e.message,
+        path: e.path ?? null,
+      });
+    } else {
+      this.#outcome[index] = "done";
+      this.planesDone += planes;
+      this.bytesRead += result.bytesRead;
+      this.bytesWritten += result.bytesWritten;
+      this.pixels += result.pixels;
+      if (result.rows !== "") entry.rows.set(index, result.rows);
+      this.#total(entry, job, result);
+      for (const [i, t] of result.thumbnails.entries()) {
+        const channel = job.thumbnails[i];
+        if (channel !== undefined && !entry.thumbnails.some((x) => x.channel === channel)) {
+          entry.thumbnails.push({ well: job.well, site: job.site, channel, ...t });
+        }
+      }
+    }
+    if (--entry.remaining === 0) this.#save(entry);
+  }
+
+  #total(entry: WellEntry, job: Job, result: NativeJobResult): void {
+    const channel = job.channels[0] ?? 0;
+    let t = entry.totals.get(channel);
+    if (t === undefined) {
+      t = { channel, objects: 0, sums: Array.from(result.sums, () => 0), low: null, high: null };
+      entry.totals.set(channel, t);
+    }
+    t.objects += result.objects;
+    for (const [c, sum] of result.sums.entries()) t.sums[c] = (t.sums[c] ?? 0) + sum;
+    if (result.low !== undefined && result.high !== undefined) {
+      t.low = t.low === null ? result.low : Math.min(t.low, result.low);
+      t.high = t.high === null ? result.high : Math.max(t.high, result.high);
+    }
+  }
+
+  #cancel(entry: WellEntry, index: number): void {
+    this.#outcome[index] = "cancelled";
+    const planes = (this.plan.jobs[index] as Job).sources.length;
+    this.planesCancelled += planes;
+    entry.cancelled += planes;
+  }
+
+  /** Everything not begun is cancelled. */
+  cancelRest(): void {
+    for (const entry of this.#wells.values()) {
+      for (const i of entry.jobs) if (this.#outcome[i] === "pending") this.#cancel(entry, i);
+    }
+  }
+
+  /** Keeps what unfinished wells have: their rows are valid, and `--resume` redoes the well. */
+  saveUnfinished(): void {
+    for (const entry of this.#wells.values()) if (entry.reused === null && entry.saved === null) this.#save(entry);
+  }
+
+  #status(entry: WellEntry): Outcome {
+    if (entry.failures.length > 0) return "failed";
+    return entry.cancelled > 0 ? "cancelled" : entry.remaining > 0 ? "pending" : "done";
+  }
+
+  #save(entry: WellEntry): void {
+    const rows = [...entry.rows].sort(([a], [b]) => a - b).map(([, r]) => r);
+    entry.saved = {
+      version: 1,
+      well: entry.well,
+      key: entry.key,
+      status: this.#status(entry),
+      planes: entry.planes,
+      failedPlanes: entry.failedPlanes,
+      fields: entry.fields,
+      totals: [...entry.totals.values()].sort((a, b) => a.channel - b.channel),
+      failures: entry.failures,
+      thumbnails: entry.thumbnails
+        .sort((a, b) => a.channel - b.channel)
+        .map((t) => ({ site: t.site, channel: t.channel, width: t.width, height: t.height, outline: t.outline !== null })),
+    };
+    this.states.save(entry.saved, rows.join(""), entry.thumbnails);
+    entry.rows.clear();
+  }
+
+  get wellsTotal(): number {
+    return this.#wells.size;
+  }
+
+  get wellsDone(): number {
+    return [...this.#wells.values()].filter((e) => e.remaining === 0).length;
+  }
+
+  /** State of each well of this run, in plate order, and whether it was reused. */
+  wells(): { state: WellState; reused: boolean }[] {
+    return [...this.#wells.values()].map((e) => ({ state: (e.reused ?? e.saved) as WellState, reused: e.reused !== null }));
+  }
+
+  /** Outcome of every job, with the reason of failures. */
+  outcomes(): { job: Job; outcome: Outcome | "reused"; reason: string | null }[] {
+    return this.plan.jobs.map((job, i) => ({ job, outcome: this.#outcome[i] ?? "pending", reason: this.#reason.get(i) ?? null }));
+  }
+}

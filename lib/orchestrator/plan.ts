@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// A pipeline compiled against a plate: independent jobs, what they share, and where their results go.
+
+import type { DType } from "../image/dtype.js";
+import type { PlaneRef } from "../plates/plate.js";
+
+/** One native instruction (native/src/exec/program.h); registers are assigned once. */
+export interface Instruction {
+  op: string;
+  stage: string;
+  in?: number;
+  out?: number;
+  inputs?: number[];
+  sources?: number[];
+  projection?: "max" | "mean" | "sum";
+  method?: "value" | "otsu";
+  dtype?: DType;
+  a?: number;
+  b?: number;
+  resource?: number;
+  output?: number;
+  minArea?: number;
+  maxArea?: number;
+  clearBorder?: boolean;
+  /** Measure: the columns that this chain fills, and the suffix of each input's columns. */
+  own?: string[];
+  suffixes?: string[];
+  /** Measure: one entry a column of the table. */
+  columns?: { kind: string; image: number }[];
+}
+
+export interface Program {
+  readonly registers: number;
+  readonly code: readonly Instruction[];
+}
+
+/** Something that instructions refer to by number and that exists once a run. */
+export type Resource =
+  | { readonly kind: "file"; readonly path: string }
+  | {
+      readonly kind: "estimate";
+      readonly label: string;
+      readonly method: "median" | "mean";
+      readonly sigma: number;
+      readonly shrink: number;
+      readonly background: number;
+      readonly height: number;
+      readonly width: number;
+      /** Jobs of the pass that fills it; their `index` is the image's number. */
+      readonly jobs: readonly Job[];
+    }
+  | { readonly kind: "function"; readonly module: string; readonly export: string; readonly params: unknown };
+
+/** Where one plane of a multiscale image goes. */
+export interface Output {
+  /** Folder of the image inside the store, e.g. `A/01/0` or `A/01/0/labels/objects`. */
+  readonly image: string;
+  /** Chunk key of the leading axes. */
+  readonly lead: string;
+  readonly height: number;
+  readonly width: number;
+  readonly dtype: DType;
+  readonly levels: number;
+}
+
+export interface Job {
+  readonly program: number;
+  readonly well: string;
+  readonly site: number;
+  readonly timepoint: number;
+  /** Channels it computes, ascending. */
+  readonly channels: readonly number[];
+  readonly sources: readonly PlaneRef[];
+  readonly outputs: readonly Output[];
+  /** Channels of the thumbnails that it gives when asked, in order. */
+  readonly thumbnails: readonly number[];
+  readonly rowPrefix: string;
+}
+
+/** One multiscale image of the plate that results are written into. */
+export interface ImageLayout {
+  readonly path: string;
+  /** `labels/<name>` of its field, or null for the field's own image. */
+  readonly label: string | null;
+  readonly axes: readonly ("t" | "c" | "z" | "y" | "x")[];
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly levels: number;
+}
+
+export interface FieldLayout {
+  readonly well: string;
+  readonly site: number;
+  /** `<row>/<column>/<index>` */
+  readonly path: string;
+  readonly images: readonly ImageLayout[];
+}
+
+export interface Plan {
+  readonly programs: readonly Program[];
+  readonly resources: readonly Resource[];
+  readonly jobs: readonly Job[];
+  readonly fields: readonly FieldLayout[];
+  /** Columns of measurements.csv; empty when nothing is measured. */
+  readonly columns: readonly string[];
+  /** How many of `columns` come before those that a job's rows fill (plate, well, ...). */
+  readonly keyColumns: number;
+  /** Bytes that the largest tile of any job takes, and the most tiles that one job holds at once. */
+  readonly slotBytes: number;
+  /** Planes of the plate that this pipeline does not read, and why. */
+  readonly unused: readonly { readonly plane: PlaneRef; readonly reason: string }[];
+  /** Remarks for people: padded fields, promoted dtypes. */
+  readonly remarks: readonly string[];
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: MIT
+// run(): a pipeline over a plate, from the catalogue to OME-Zarr, table, run.json and report.
+
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join, resolve } from "node:path";
+import { fromNative, TilecastError } from "../errors.js";
+import { type NativeEncoding, type NativeJob, type NativeJobResult, type NativeRunner, native } from "../native.js";
+import type { Plate } from "../plates/plate.js";
+import { type ArrayEncoding, type Compression, defaultLevel, type NgffVersion, OmeZarrStore } from "../stores/ome-zarr.js";
+import { compile } from "./compile.js";
+import { FunctionHost } from "./function-host.js";
+import type { Pipeline } from "./pipeline.js";
+import type { Job, Plan } from "./plan.js";
+import { type Progress, Throughput } from "./progress.js";
+import { Ledger } from "./ledger.js";
+import { finishRun, type RunReport } from "./results.js";
+import { writeMetadata } from "./store-layout.js";
+import { wellKey, WellStates } from "./well-state.js";
+import { version } from "../version.js";
+
+export interface RunOptions {
+  /** Output folder; made when absent. */
+  readonly out: string;
+  /** Only these wells. Default: all. */
+  readonly wells?: readonly string[];
+  /** Reuse wells that are complete and whose files, pipeline and options are unchanged. Default false. */
+  readonly resume?: boolean;
+  /** Delete earlier results of this folder first. Default false: a folder with results and no `resume` is refused. */
+  readonly overwrite?: boolean;
+  /** Worker threads. Default: every core that this process may use. */
+  readonly threads?: number;
+  /** OME-Zarr version. Default "0.5" (zarr v3, sharded); "0.4" (zarr v2) for older readers. */
+  readonly zarr?: NgffVersion;
+  /** Default "blosc-lz4": writing keeps up with the disks of today; "blosc-zstd" is about a third smaller and three times slower. */
+  readonly compression?: Compression;
+  /** Chunk edge in px. Default 512. */
+  readonly chunk?: number;
+  /** Pyramid levels. Default: until the longer side is at most 256 px. */
+  readonly levels?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: Progress) => void;
+  /** The command line, for the report. */
+  readonly command?: string;
+}
+
+const outputs = ["plate.ome.zarr", "measurements.csv", "run.json", "report.html", ".tilecast"];
+
+function checkOptions(options: RunOptions): { encoding: ArrayEncoding; threads: number; out: string } {
+  const bad = (name: string, expected: string, got: unknown) =>
+    new TilecastError("ERR_INVALID_ARGUMENT", `run(): "${name}" must be ${expected}, and is ${String(got)}`, { argument: name });
+  if (typeof options.out !== "string" || options.out === "") throw bad("out", "a folder", options.out);
+  const version = options.zarr ?? "0.5";
+  if (version !== "0.4" && version !== "0.5") throw bad("zarr", '"0.4" or "0.5"', version);
+  const compression = options.compression ?? "blosc-lz4";
+  if (!["blosc-lz4", "blosc-zstd", "zstd", "none"].includes(compression)) throw bad("compression", "blosc-lz4, blosc-zstd, zstd or none", compression);
+  const chunk = options.chunk ?? 512;
+  if (!Number.isSafeInteger(chunk) || chunk < 16 || chunk > 8192) throw bad("chunk", "an integer from 16 to 8192 px", chunk);
+  const levels = options.levels;
+  if (levels !== undefined && (!Number.isSafeInteger(levels) || levels < 1 || levels > 16)) throw bad("levels", "an integer from 1 to 16", levels);
+  const threads = options.threads ?? availableParallelism();
+  if (!Number.isSafeInteger(threads) || threads < 1 || threads > 1024) throw bad("threads", "an integer from 1 to 1024", threads);
+  if (options.resume && options.overwrite) throw bad("overwrite", "absent when resume is asked for", true);
+  return {
+    encoding: { version, compression, level: defaultLevel(compression), chunk, sharded: version === "0.5" },
+    threads,
+    out: resolve(options.out),
+  };
+}
+
+function prepareFolder(out: string, options: RunOptions): void {
+  mkdirSync(out, { recursive: true });
+  const found = outputs.filter((name) => existsSync(join(out, name)));
+  if (found.length === 0) return;
+  if (options.overwrite) {
+    // Only what a run makes: a folder of the user's may hold other things.
+    for (const name of found) rmSync(join(out, name), { recursive: true, force: true });
+  } else if (!options.resume) {
+    throw new TilecastError(
+      "ERR_OUTPUT_EXISTS",
+      `${out} already holds results (${found.filter((f) => !f.startsWith(".")).join(", ") || found.join(", ")}); resume them, overwrite them, or choose another folder`,
+      { path: out, argument: "out" },
+    );
+  }
+}
+
+/**
+ * Runs `pipeline` over `plate` and writes into `options.out`: `plate.ome.zarr`, `measurements.csv`, `run.json`, `report.html`.
+ *
+ * A plane that cannot be read fails its field and is reported; the rest goes on. Aborting `signal` ends the run within about a second
+ * with what is complete kept, and resolves with outcome "cancelled".
+ *
+ * Rejects with ERR_PIPELINE, ERR_OP_DTYPE (before any pixel is read), ERR_OUTPUT_EXISTS, ERR_POOL_MEMORY, ERR_INVALID_ARGUMENT.
+ */
+export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions): Promise<RunReport> {
+  const began = performance.now();
+  const started = new Date();
+  const { encoding, threads, out } = checkOptions(options);
+  const plan = compile(pipeline, plate, {
+    ...(options.wells ? { wells: options.wells } : {}),
+    ...(options.levels ? { levels: options.levels } : {}),
+  });
+  prepareFolder(out, options);
+  const states = new WellStates(out);
+  const common = commonKey(pipeline, plan, encoding);
+  const ledger = new Ledger(plan, plate, states, (planes) => wellKey(common, planes, plate.root));
+  if (options.resume) ledger.reuse();
+
+  const store = new OmeZarrStore(join(out, "plate.ome.zarr"), encoding);
+  const earlier = ledger.otherWells(readdirSync(states.dir));
+  writeMetadata(store, plate, plan, earlier);
+
+  const todo = ledger.pending();
+  const throughput = new Throughput();
+  let timings: ReturnType<NativeRunner["timings"]> = [];
+  let cancelled = options.signal?.aborted ?? false;
+  if (todo.length > 0 && !cancelled) {
+    const addon = native();
+    const slots = threads * Math.max(...plan.programs.map((p) => addon.Runner.slotsNeeded(p)));
+    let pool: ReturnType<typeof addon.TilePool.create>;
+    try {
+      pool = addon.TilePool.create(Math.max(4096, plan.slotBytes), slots);
+    } catch (error) {
+      throw fromNative(error);
+    }
+    const nativeEncoding: NativeEncoding = {
+      format: encoding.version === "0.5" ? 3 : 2,
+      sharded: encoding.sharded,
+      codec: encoding.compression,
+      level: encoding.level,
+      chunk: encoding.chunk,
+    };
+    const runner = new addon.Runner(pool, { threads, image: nativeEncoding, labels: nativeEncoding, thumbnailPx: thumbnailPx(plate) });
+    const functions = new FunctionHost(pool, runner, plan);
+    const abort = () => {
+      cancelled = true;
+      runner.cancel();
+    };
+    options.signal?.addEventListener("abort", abort, { once: true });
+    try {
+      const report = reporter(ledger, throughput, began, options.onProgress);
+      await prepareResources(runner, plan, store, () => report("estimate"));
+      if (!cancelled) {
+        const jobs = todo.map((j) => nativeJob(j.job, j.index, store.root, j.thumbnail));
+        await execute(runner, jobs, functions, (results, finished) => {
+          for (const r of results) {
+            const j = todo[r.job];
+            if (j !== undefined) ledger.record(j, r);
+          }
+          throughput.add((performance.now() - began) / 1000, ledger.planesDone, ledger.bytesRead, finished);
+          report("run");
+        });
+      }
+      timings = runner.timings();
+    } catch (error) {
+      throw fromNative(error);
+    } finally {
+      options.signal?.removeEventListener("abort", abort);
+      await functions.close();
+      runner.close();
+      pool.close();
+    }
+  }
+  if (cancelled) ledger.cancelRest();
+  ledger.saveUnfinished();
+  return finishRun({ pipeline, plate, plan, options, encoding, threads, out, started, began, ledger, store, states, throughput, timings, cancelled });
+}
+
+/** Everything but the files that a well's results depend on. */
+function commonKey(pipeline: Pipeline, plan: Plan, encoding: ArrayEncoding): string {
+  const estimates = plan.resources.map((r) =>
+    r.kind === "estimate" ? [r.label, ...r.jobs.flatMap((j) => j.sources.map((s) => [s.path, s.bytes, s.mtimeMs]))] : r,
+  );
+  return JSON.stringify([version, pipeline.steps, pipeline.planes, encoding, plan.columns, plan.fields[0]?.images.map((i) => [i.levels, i.axes]), estimates]);
+}
+
+function thumbnailPx(plate: Plate): number {
+  return plate.wells.length <= 96 ? 160 : plate.wells.length <= 384 ? 96 : 56;
+}
+
+function nativeJob(job: Job, index: number, root: string, thumbnail: boolean): NativeJob {
+  return {
+    program: job.program,
+    index,
+    thumbnail,
+    sources: job.sources,
+    outputs: job.outputs.map((o) => ({ dir: join(root, o.image), lead: o.lead, height: o.height, width: o.width, dtype: o.dtype, levels: o.levels })),
+    rowPrefix: job.rowPrefix,
+  };
+}
+
+function execute(
+  runner: NativeRunner,
+  jobs: readonly NativeJob[],
+  functions: FunctionHost,
+  onResults: (results: readonly NativeJobResult[], finished: boolean) => void,
+): Promise<void> {
+  if (jobs.length === 0) return Promise.resolve();
+  return new Promise((done, fail) => {
+    runner.start(
+      jobs,
+      (results, finished) => {
+        try {
+          onResults(results, finished);
+          if (finished) done();
+        } catch (error) {
+          runner.cancel();
+          fail(error);
+        }
+      },
+      (call) => functions.call(call),
+    );
+  });
+}
+
+/** Loads illumination images, runs the estimates, registers programs. Native resource numbers are the plan's. */
+async function prepareResources(runner: NativeRunner, plan: Plan, store: OmeZarrStore, progress: () => void): Promise<void> {
+  for (const r of plan.resources) {
+    if (r.kind === "file") checkIllumination(plan, r.path, runner.addFieldFile(resolve(r.path)));
+    else if (r.kind === "estimate") runner.addEstimator(r.height, r.width, r.shrink, r.jobs.length);
+    else runner.addFunction();
+  }
+  for (const program of plan.programs) runner.addProgram(program);
+  for (const [id, r] of plan.resources.entries()) {
+    if (r.kind !== "estimate") continue;
+    const failures: string[] = [];
+    const jobs = r.jobs.map((j, i) => nativeJob(j, i, store.root, false));
+    await execute(runner, jobs, null as never, (results) => {
+      for (const x of results) if (x.error) failures.push(x.error.message);
+      progress();
+    });
+    if (failures.length === jobs.length) {
+      throw new TilecastError("ERR_PIPELINE", `the illumination of ${r.label} cannot be estimated: none of ${jobs.length} images could be read; the first: ${failures[0]}`);
+    }
+    runner.finishEstimator(id, r.method, r.sigma);
+  }
+}
+
+function checkIllumination(plan: Plan, path: string, got: { resource: number; height: number; width: number }): void {
+  for (const job of plan.jobs) {
+    const uses = plan.programs[job.program]?.code.some((i) => i.op === "flatField" && i.resource === got.resource);
+    const s = job.sources[0];
+    if (uses && s !== undefined && job.channels.length === 1 && (s.height !== got.height || s.width !== got.width)) {
+      throw new TilecastError(
+        "ERR_PIPELINE",
+        `the illumination image ${path} is ${got.width} x ${got.height} px, and ${s.path} is ${s.width} x ${s.height}`,
+        { path, argument: "image" },
+      );
+    }
+  }
+}
+
+function reporter(ledger: Ledger, throughput: Throughput, began: number, onProgress: RunOptions["onProgress"]) {
+  return (phase: Progress["phase"]) => {
+    if (!onProgress) return;
+    const seconds = (performance.now() - began) / 1000;
+    const done = ledger.planesDone + ledger.planesFailed;
+    const left = ledger.planesTotal - ledger.planesReused - done;
+    onProgress({
+      phase,
+      planesDone: ledger.planesDone + ledger.planesReused,
+      planesFailed: ledger.planesFailed,
+      planesTotal: ledger.planesTotal,
+      wellsDone: ledger.wellsDone,
+      wellsTotal: ledger.wellsTotal,
+      megapixels: ledger.pixels / 1e6,
+      megabytesRead: ledger.bytesRead / 1e6,
+      seconds,
+      ...throughput.recent(),
+      secondsLeft: done === 0 ? null : (seconds / done) * left,
+    });
+  };
+}
+
+export type { RunReport };

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// Writes the plate's OME-Zarr metadata: before the pixels, and once more when display ranges are known.
+
+import type { DType } from "../image/dtype.js";
+import type { Plate } from "../plates/plate.js";
+import type { ChannelDisplay, MultiscaleImage, OmeZarrStore } from "../stores/ome-zarr.js";
+import { splitWell } from "./layout.js";
+import type { ImageLayout, Plan } from "./plan.js";
+import type { WellState } from "./well-state.js";
+
+/** Display range of a channel over the whole plate. */
+export interface Contrast {
+  readonly channel: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+const palette = ["00FFFF", "FF00FF", "FFFF00", "FF6400", "00FF64", "6464FF", "FFFFFF"];
+const named: readonly [RegExp, string][] = [
+  [/dapi|hoechst|405|blue|nuclei|dna/i, "4C7DFF"],
+  [/gfp|fitc|488|green|alexa ?4/i, "00FF66"],
+  [/tritc|cy3|rfp|561|mcherry|orange|txred|texas/i, "FF7A00"],
+  [/cy5|647|far.?red|640/i, "FF2D78"],
+  [/bright|phase|dic|trans/i, "FFFFFF"],
+];
+
+/** RRGGBB for a channel: by what its name says, else from a palette that colour-blind people can tell apart. */
+export function channelColor(name: string | null, index: number, count: number): string {
+  const known = name === null ? undefined : named.find(([re]) => re.test(name));
+  if (known) return known[1];
+  return count === 1 ? "FFFFFF" : (palette[index % palette.length] as string);
+}
+
+function range(dtype: DType): [number, number] {
+  const bits = Number(/\d+$/.exec(dtype)?.[0]);
+  if (dtype.startsWith("float")) return [0, 1];
+  return dtype.startsWith("u") ? [0, 2 ** bits - 1] : [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1];
+}
+
+export function imageOf(plate: Plate, image: ImageLayout): MultiscaleImage {
+  return {
+    path: image.path,
+    name: image.label ?? image.path,
+    axes: image.axes,
+    shape: image.shape,
+    dtype: image.dtype,
+    levels: image.levels,
+    pixelSizeUm: plate.pixelSizeUm,
+    zStepUm: plate.zStepUm,
+  };
+}
+
+export function channelLabel(plate: Plate, channel: number): string {
+  const name = plate.channels.find((c) => c.channel === channel)?.name;
+  return name ?? `Channel ${channel}`;
+}
+
+/** The image group of every field, with display windows. */
+export function writeImages(store: OmeZarrStore, plate: Plate, plan: Plan, contrast: readonly Contrast[]): void {
+  for (const field of plan.fields) {
+    for (const image of field.images) {
+      if (image.label !== null) continue;
+      const [min, max] = range(image.dtype);
+      const channels = plate.channels.map((c, i): ChannelDisplay => {
+        const seen = contrast.find((x) => x.channel === c.channel);
+        const low = seen?.low ?? min;
+        const high = Math.max(seen?.high ?? max, low + (image.dtype.startsWith("float") ? 1e-6 : 1));
+        return {
+          label: channelLabel(plate, c.channel),
+          color: channelColor(c.name, i, plate.channels.length),
+          low,
+          high,
+          min: Math.min(min, low),
+          max: Math.max(max, high),
+        };
+      });
+      store.image(imageOf(plate, image), channels);
+    }
+  }
+}
+
+/** Every group and array of the plate. Results of wells that this run leaves alone stay listed. */
+export function writeMetadata(store: OmeZarrStore, plate: Plate, plan: Plan, others: readonly WellState[]): void {
+  const counts = new Map<string, number>(others.map((s) => [s.well, s.fields]));
+  for (const f of plan.fields) counts.set(f.well, 0);
+  for (const f of plan.fields) counts.set(f.well, (counts.get(f.well) ?? 0) + 1);
+  const order = new Map(plate.wells.map((w, i) => [w, i] as const));
+  const wells = [...counts]
+    .sort(([a], [b]) => (order.get(a) ?? 1e9) - (order.get(b) ?? 1e9))
+    .map(([well, fields]) => ({ ...splitWell(well), fields }));
+  store.plate(plate.name, wells);
+  const fresh = new Set(plan.fields.map((f) => f.well));
+  for (const [well, fields] of counts) {
+    const { row, column } = splitWell(well);
+    if (fresh.has(well)) store.well(row, column, fields);
+  }
+  writeImages(store, plate, plan, []);
+  for (const field of plan.fields) {
+    const labels = field.images.filter((i) => i.label !== null).map((i) => imageOf(plate, i));
+    for (const image of field.images) if (image.label === null) store.arrays(imageOf(plate, image));
+    if (labels.length > 0) store.labels(field.path, labels.map((l, i) => ({ ...l, name: field.images.filter((x) => x.label !== null)[i]?.label ?? l.name })));
+  }
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+// The compiler's state: a program under construction and the image streams that flow through it.
+
+import { TilecastError } from "../errors.js";
+import { type DType, dtypeSize } from "../image/dtype.js";
+import type { Op } from "../ops/op.js";
+import { type OpSpec, type TileKind, table } from "../ops/table.js";
+import type { PlaneRef } from "../plates/plate.js";
+import type { Instruction, Program } from "./plan.js";
+
+/** A register with what is known of the tile in it. */
+export interface Value {
+  readonly reg: number;
+  readonly dtype: DType;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** Where an op stands, for messages and for naming an estimate. */
+export interface Place {
+  readonly step: string;
+  readonly stepIndex: number;
+  readonly opIndex: number;
+}
+
+/** One image on its way through the steps: a plane, or what planes were projected into. */
+export interface Stream {
+  readonly well: string;
+  readonly site: number;
+  readonly channel: number;
+  readonly z: number | null;
+  readonly timepoint: number;
+  /** Set until the plane is read. */
+  plane: PlaneRef | null;
+  value: Value | null;
+  kind: TileKind;
+  /** A threshold not carried out yet, so that a label right after it needs no mask in memory. */
+  pending: { readonly method: "value" | "otsu"; readonly value: number; readonly place: Place } | null;
+  /** Results of earlier steps, for measure. */
+  readonly results: Map<string, Value>;
+  /** The image that is written, once it exists. */
+  image: Value | null;
+  /** Ops carried out so far. */
+  position: number;
+  measured: boolean;
+}
+
+export function describeStream(s: Stream): string {
+  const z = s.z === null ? "" : `, z ${s.z}`;
+  return `channel ${s.channel} (well ${s.well}, site ${s.site}, timepoint ${s.timepoint}${z})`;
+}
+
+export class ProgramBuilder {
+  readonly sources: PlaneRef[] = [];
+  readonly code: Instruction[] = [];
+  #registers = 0;
+  #largest = 0;
+
+  emit(instruction: Omit<Instruction, "out">, dtype: DType, height: number, width: number): Value {
+    const reg = this.#registers++;
+    this.code.push({ ...instruction, out: reg });
+    this.reserve(dtype, height, width);
+    return { reg, dtype, height, width };
+  }
+
+  run(instruction: Instruction): void {
+    this.code.push(instruction);
+  }
+
+  /** Notes that a slot must hold such a tile. */
+  reserve(dtype: DType, height: number, width: number): void {
+    this.#largest = Math.max(this.#largest, height * width * dtypeSize(dtype));
+  }
+
+  source(plane: PlaneRef): number {
+    this.reserve(plane.dtype, plane.height, plane.width);
+    return this.sources.push(plane) - 1;
+  }
+
+  get largestTile(): number {
+    return this.#largest;
+  }
+
+  program(): Program {
+    return { registers: this.#registers, code: this.code };
+  }
+
+  /** The stream's tile in a register: read from its file, or its pending threshold carried out. */
+  materialize(stream: Stream, stage: string): Value {
+    if (stream.plane !== null) {
+      const p = stream.plane;
+      stream.plane = null;
+      stream.value = this.emit({ op: "read", stage, sources: [this.source(p)] }, p.dtype, p.height, p.width);
+    }
+    const value = stream.value as Value;
+    if (stream.pending === null) return value;
+    const { method, value: level, place } = stream.pending;
+    stream.pending = null;
+    stream.value = this.emit(
+      { op: "threshold", stage: place.step, in: value.reg, method, a: level },
+      "uint8",
+      value.height,
+      value.width,
+    );
+    return stream.value;
+  }
+}
+
+/** dtype of the stream's tile as the next op sees it. */
+export function dtypeOf(stream: Stream): DType {
+  if (stream.pending !== null) return "uint8";
+  return stream.plane?.dtype ?? (stream.value as Value).dtype;
+}
+
+/** Refuses an op that does not fit what flows: kind and dtype, before any pixel is read. */
+export function checkFit(op: Op, stream: Stream, place: Place): void {
+  const spec: OpSpec = table[op.name];
+  const where = `step "${place.step}": ${op.name}`;
+  if (!spec.takes.includes(stream.kind)) {
+    const hint =
+      op.name === "label"
+        ? "put otsu() or threshold() before it"
+        : op.name === "measure"
+          ? "put label() before it"
+          : stream.kind === "labels"
+            ? "labels can only be measured"
+            : "a mask is not an image: give it to label(), or save it";
+    throw new TilecastError(
+      "ERR_PIPELINE",
+      `${where} takes ${spec.takes.join(" or ")}, and ${describeStream(stream)} is ${stream.kind === "image" ? "an image" : stream.kind === "mask" ? "a mask" : "labels"} here; ${hint}`,
+      { argument: op.name },
+    );
+  }
+  const dtype = dtypeOf(stream);
+  if (!spec.accepts.includes(dtype)) {
+    throw new TilecastError(
+      "ERR_OP_DTYPE",
+      `${where} does not take ${dtype}, which ${describeStream(stream)} is here; expected ${spec.accepts.join(", ")}. Put op.convert({ dtype: "float32" }) before it`,
+      { argument: op.name },
+    );
+  }
+}

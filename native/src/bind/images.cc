@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: MIT
+// Reading image files for JavaScript: headers of many files in one promise, single planes into loaned slots, codec versions.
+#include <libdeflate.h>
+#include <lz4.h>
+#include <zstd.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bind/bind.h"
+#include "bind/pool.h"
+#include "tiff/tiff_libtiff.h"
+#include "tiff/tiff_reader.h"
+#include "tiff/tiff_scan.h"
+
+namespace tilecast::bind {
+namespace {
+
+Napi::Error InvalidArgument(Napi::Env env, const std::string& message) {
+  return ToJs(env, Error(Code::kInvalidArgument, message));
+}
+
+uint32_t ToUint32(const Napi::Value& value, const char* name, uint32_t max) {
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (!(number >= 0) || number > max || std::floor(number) != number) {
+    throw InvalidArgument(value.Env(), std::string(name) + " must be an integer of 0 to " + std::to_string(max));
+  }
+  return static_cast<uint32_t>(number);
+}
+
+std::string ToPath(const Napi::Value& value, const char* name) {
+  if (!value.IsString()) throw InvalidArgument(value.Env(), std::string(name) + " must be a string");
+  return value.As<Napi::String>().Utf8Value();
+}
+
+// A promise that work on a libuv thread settles. Subclasses keep what the work needs and makes; an Error of the core rejects.
+class PromiseWorker : public Napi::AsyncWorker {
+ public:
+  Napi::Promise Start() {
+    const Napi::Promise promise = deferred_.Promise();
+    Queue();
+    return promise;
+  }
+
+ protected:
+  PromiseWorker(Napi::Env env, const char* name)
+      : Napi::AsyncWorker(env, name), deferred_(Napi::Promise::Deferred::New(env)) {}
+
+  virtual void Work() = 0;                       // on the libuv thread
+  virtual Napi::Value Result(Napi::Env env) = 0;  // on JavaScript's thread
+
+ private:
+  void Execute() final {
+    try {
+      Work();
+    } catch (const Error& e) {
+      error_ = e;
+    } catch (const std::bad_alloc&) {
+      error_ = Error(Code::kIo, "out of memory");
+    }
+  }
+  void OnOK() final {
+    if (error_) {
+      deferred_.Reject(ToJs(Env(), *error_).Value());
+      return;
+    }
+    try {
+      deferred_.Resolve(Result(Env()));
+    } catch (const Napi::Error& e) {
+      deferred_.Reject(e.Value());
+    }
+  }
+  void OnError(const Napi::Error& e) final { deferred_.Reject(e.Value()); }
+
+  Napi::Promise::Deferred deferred_;
+  std::optional<Error> error_;
+};
+
+class ScanWorker final : public PromiseWorker {
+ public:
+  ScanWorker(Napi::Env env, std::vector<std::string> paths, const TiffScanOptions& options)
+      : PromiseWorker(env, "tilecast.scanImages"), paths_(std::move(paths)), options_(options) {}
+
+ protected:
+  void Work() override { results_ = ScanTiffs(paths_, options_); }
+
+  Napi::Value Result(Napi::Env env) override {
+    // Keys are made once: a catalogue has 10^5 of these objects.
+    const Keys keys(env);
+    Napi::Array all = Napi::Array::New(env, results_.size());
+    for (size_t i = 0; i < results_.size(); ++i) {
+      const Napi::HandleScope scope(env);
+      all.Set(static_cast<uint32_t>(i), ToObject(env, keys, results_[i]));
+    }
+    return all;
+  }
+
+ private:
+  enum Key {
+    kWidth, kHeight, kSamples, kDtype, kCompression, kPredictor, kTiled, kChunkWidth, kChunkHeight, kBigEndian,
+    kPages, kThumbnail, kFastPath, kDescription, kPixelSizeXUm, kPixelSizeYUm, kBytes, kMtimeMs, kKeyCount,
+  };
+  struct Keys {
+    explicit Keys(Napi::Env env) {
+      constexpr const char* names[kKeyCount] = {
+          "width", "height", "samples", "dtype", "compression", "predictor", "tiled", "chunkWidth", "chunkHeight",
+          "bigEndian", "pages", "thumbnail", "fastPath", "description", "pixelSizeXUm", "pixelSizeYUm", "bytes", "mtimeMs"};
+      for (int k = 0; k < kKeyCount; ++k) values[k] = Napi::String::New(env, names[k]);
+      for (int t = 0; t < kDTypeCount; ++t) {
+        dtypes[t] = Napi::String::New(env, std::string(DTypeName(static_cast<DType>(t))));
+      }
+    }
+    std::array<Napi::String, kKeyCount> values;
+    std::array<Napi::String, kDTypeCount> dtypes;
+  };
+
+  static Napi::Object ToObject(Napi::Env env, const Keys& keys, const TiffScanResult& r) {
+    Napi::Object o = Napi::Object::New(env);
+    if (r.error) {
+      Napi::Object e = Napi::Object::New(env);
+      e.Set("code", std::string(CodeName(r.error->code())));
+      e.Set("message", std::string(r.error->what()));
+      e.Set("path", r.error->path());
+      if (r.error->page() >= 0) e.Set("page", static_cast<double>(r.error->page()));
+      if (r.error->offset() >= 0) e.Set("offset", static_cast<double>(r.error->offset()));
+      o.Set("error", e);
+      return o;
+    }
+    const auto number = [&](Key key, auto v) { o.Set(keys.values[key], Napi::Number::New(env, static_cast<double>(v))); };
+    const auto boolean = [&](Key key, bool v) { o.Set(keys.values[key], Napi::Boolean::New(env, v)); };
+    const TiffPage& p = r.page;
+    number(kWidth, p.width);
+    number(kHeight, p.height);
+    number(kSamples, p.samples);
+    o.Set(keys.values[kDtype], keys.dtypes[static_cast<int>(p.dtype)]);
+    o.Set(keys.values[kCompression], Napi::String::New(env, TiffCompressionName(p.compression)));
+    number(kPredictor, p.predictor);
+    boolean(kTiled, p.tiled);
+    number(kChunkWidth, p.chunk_width);
+    number(kChunkHeight, p.chunk_height);
+    boolean(kBigEndian, p.big_endian);
+    number(kPages, r.pages);
+    boolean(kThumbnail, p.thumbnail);
+    boolean(kFastPath, p.fast_path);
+    o.Set(keys.values[kDescription], Napi::String::New(env, p.description));
+    number(kPixelSizeXUm, p.pixel_size_x_um);
+    number(kPixelSizeYUm, p.pixel_size_y_um);
+    number(kBytes, r.bytes);
+    number(kMtimeMs, r.mtime_ms);
+    return o;
+  }
+
+  std::vector<std::string> paths_;
+  TiffScanOptions options_;
+  std::vector<TiffScanResult> results_;
+};
+
+class ReadPlaneWorker final : public PromiseWorker {
+ public:
+  // Takes a lease of its own, so that a release by JavaScript meanwhile cannot give the slot to another writer.
+  ReadPlaneWorker(Napi::Env env, std::shared_ptr<TilePool> pool, Loan loan, std::string path, int page, int sample)
+      : PromiseWorker(env, "tilecast.readPlane"),
+        pool_(std::move(pool)),
+        loan_(loan),
+        path_(std::move(path)),
+        page_(page),
+        sample_(sample) {
+    pool_->AddLease(loan_);
+    leased_ = true;
+  }
+  // Also when the environment ends before the work began.
+  ~ReadPlaneWorker() override { Release(); }
+
+ protected:
+  void Work() override {
+    struct Finally {
+      ReadPlaneWorker& self;
+      ~Finally() {
+        self.Release();
+        reader().Close();
+      }
+    } const finally{*this};
+    reader().Open(path_);
+    layout_ = reader().layout(page_);
+    const Plane dst = PackedPlane(pool_->data(loan_.slot), layout_.dtype, layout_.height, layout_.width);
+    if (static_cast<uint64_t>(dst.bytes()) > pool_->slot_bytes()) {
+      throw Error(Code::kSlotTooSmall,
+                  "the image needs " + std::to_string(dst.bytes()) + " bytes, a slot has " +
+                      std::to_string(pool_->slot_bytes()) + "; create the pool with larger slots",
+                  path_, page_);
+    }
+    reader().ReadPlane(page_, sample_, dst);
+  }
+
+  Napi::Value Result(Napi::Env env) override {
+    Napi::Object o = Napi::Object::New(env);
+    o.Set("width", static_cast<double>(layout_.width));
+    o.Set("height", static_cast<double>(layout_.height));
+    o.Set("dtype", std::string(DTypeName(layout_.dtype)));
+    return o;
+  }
+
+ private:
+  // One a libuv thread: its buffers and codec contexts are kept between calls.
+  static TiffReader& reader() {
+    thread_local TiffReader reader;
+    return reader;
+  }
+  void Release() {
+    if (!std::exchange(leased_, false)) return;
+    try {
+      pool_->Release(loan_);
+    } catch (const Error&) {
+      // Only if JavaScript released more often than it may: it has been told so already.
+    }
+  }
+
+  std::shared_ptr<TilePool> pool_;
+  Loan loan_;
+  bool leased_ = false;
+  std::string path_;
+  int page_;
+  int sample_;
+  TiffPage layout_;
+};
+
+// An async function never throws: what is wrong with its arguments rejects the promise.
+template <class F>
+Napi::Value Rejecting(Napi::Env env, F&& start) {
+  try {
+    return Guard(env, [&] { return start(); });
+  } catch (const Napi::Error& e) {
+    auto deferred = Napi::Promise::Deferred::New(env);
+    deferred.Reject(e.Value());
+    return deferred.Promise();
+  }
+}
+
+Napi::Value ScanImages(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Rejecting(env, [&]() -> Napi::Value {
+    if (!info[0].IsArray()) throw InvalidArgument(env, "paths must be an array of strings");
+    if (!info[1].IsObject()) throw InvalidArgument(env, "options must be an object");
+    const auto array = info[0].As<Napi::Array>();
+    std::vector<std::string> paths;
+    paths.reserve(array.Length());
+    for (uint32_t i = 0; i < array.Length(); ++i) {
+      const Napi::HandleScope scope(env);
+      paths.push_back(ToPath(array.Get(i), "every path"));
+    }
+    const auto o = info[1].As<Napi::Object>();
+    TiffScanOptions options;
+    options.pages = o.Get("pages").ToBoolean();
+    options.description = o.Get("description").ToBoolean();
+    options.threads = static_cast<int>(ToUint32(o.Get("threads"), "threads", 1024));
+    if (options.threads == 0) throw InvalidArgument(env, "threads must be at least 1");
+    return (new ScanWorker(env, std::move(paths), options))->Start();
+  });
+}
+
+Napi::Value ReadPlane(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Rejecting(env, [&]() -> Napi::Value {
+    std::shared_ptr<TilePool> pool = UnwrapPool(info[0]);
+    constexpr auto max = std::numeric_limits<uint32_t>::max();
+    constexpr auto max_int = static_cast<uint32_t>(std::numeric_limits<int>::max());
+    const Loan loan{ToUint32(info[1], "slot", pool->slots() - 1), ToUint32(info[2], "generation", max)};
+    std::string path = ToPath(info[3], "path");
+    const auto page = static_cast<int>(ToUint32(info[4], "page", max_int));
+    const auto sample = static_cast<int>(ToUint32(info[5], "sample", max_int));
+    return (new ReadPlaneWorker(env, std::move(pool), loan, std::move(path), page, sample))->Start();
+  });
+}
+
+Napi::Value Versions(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Object o = Napi::Object::New(env);
+  o.Set("libdeflate", LIBDEFLATE_VERSION_STRING);
+  o.Set("zstd", ZSTD_versionString());
+  o.Set("lz4", LZ4_versionString());
+  const std::string libtiff = LibtiffVersion();
+  o.Set("libtiff", libtiff.empty() ? env.Null() : Napi::String::New(env, libtiff));
+  return o;
+}
+
+}  // namespace
+
+void InitImages(Napi::Env env, Napi::Object exports) {
+  exports.Set("scanImages", Napi::Function::New(env, ScanImages, "scanImages"));
+  exports.Set("readPlane", Napi::Function::New(env, ReadPlane, "readPlane"));
+  exports.Set("versions", Napi::Function::New(env, Versions, "versions"));
+}
+
+}  // namespace tilecast::bind

@@ -1,0 +1,512 @@
+// SPDX-License-Identifier: MIT
+// Runner: one executor, its programs and resources, and the batched way back into JavaScript.
+#include <map>
+
+#include "bind/bind.h"
+#include "bind/pool.h"
+#include "exec/executor.h"
+#include "ops/kernels/kernels.h"
+#include "tiff/tiff_reader.h"
+#include "ops/arithmetic.h"
+
+namespace tilecast::bind {
+namespace {
+
+double NumberOr(const Napi::Object& o, const char* key, double fallback) {
+  const Napi::Value v = o.Get(key);
+  return v.IsNumber() ? v.As<Napi::Number>().DoubleValue() : fallback;
+}
+int IntOr(const Napi::Object& o, const char* key, int fallback) {
+  return static_cast<int>(NumberOr(o, key, fallback));
+}
+std::string StringOf(const Napi::Object& o, const char* key) {
+  const Napi::Value v = o.Get(key);
+  return v.IsString() ? v.As<Napi::String>().Utf8Value() : std::string();
+}
+std::vector<int> IntsOf(const Napi::Object& o, const char* key) {
+  std::vector<int> out;
+  const Napi::Value v = o.Get(key);
+  if (!v.IsArray()) return out;
+  const auto a = v.As<Napi::Array>();
+  for (uint32_t i = 0; i < a.Length(); ++i) {
+    out.push_back(a.Get(i).As<Napi::Number>().Int32Value());
+  }
+  return out;
+}
+
+template <class T, size_t N>
+T OneOf(const std::string& name, const std::pair<const char*, T> (&table)[N], const char* what) {
+  for (const auto& [text, value] : table) {
+    if (name == text) return value;
+  }
+  throw Error(Code::kInvalidArgument, std::string("unknown ") + what + " \"" + name + "\"");
+}
+
+DType DTypeFrom(const std::string& name) {
+  for (int i = 0; i < kDTypeCount; ++i) {
+    if (DTypeName(static_cast<DType>(i)) == name) return static_cast<DType>(i);
+  }
+  throw Error(Code::kInvalidArgument, "unknown dtype \"" + name + "\"");
+}
+
+constexpr std::pair<const char*, OpKind> kOps[] = {
+    {"read", OpKind::kRead},
+    {"project", OpKind::kProject},
+    {"projectTiles", OpKind::kProjectRegs},
+    {"subtract", OpKind::kSubtract},
+    {"subtractPercentile", OpKind::kSubtractPercentile},
+    {"flatField", OpKind::kFlatField},
+    {"gaussian", OpKind::kGaussian},
+    {"threshold", OpKind::kThreshold},
+    {"label", OpKind::kLabel},
+    {"rescale", OpKind::kRescale},
+    {"function", OpKind::kFunction},
+    {"measure", OpKind::kMeasure},
+    {"writeImage", OpKind::kWriteImage},
+    {"writeLabels", OpKind::kWriteLabels},
+    {"thumbnail", OpKind::kThumbnail},
+    {"collect", OpKind::kCollect},
+};
+constexpr std::pair<const char*, Projection> kProjections[] = {
+    {"max", Projection::kMax}, {"mean", Projection::kMean}, {"sum", Projection::kSum}};
+constexpr std::pair<const char*, ThresholdMethod> kMethods[] = {
+    {"value", ThresholdMethod::kValue}, {"otsu", ThresholdMethod::kOtsu}};
+constexpr std::pair<const char*, Column::Kind> kColumns[] = {
+    {"label", Column::Kind::kLabel},
+    {"area", Column::Kind::kArea},
+    {"centroid_y", Column::Kind::kCentroidY},
+    {"centroid_x", Column::Kind::kCentroidX},
+    {"bbox_y0", Column::Kind::kBoxY0},
+    {"bbox_x0", Column::Kind::kBoxX0},
+    {"bbox_y1", Column::Kind::kBoxY1},
+    {"bbox_x1", Column::Kind::kBoxX1},
+    {"perimeter", Column::Kind::kPerimeter},
+    {"eccentricity", Column::Kind::kEccentricity},
+    {"empty", Column::Kind::kEmpty},
+    {"integrated_intensity", Column::Kind::kIntegrated},
+    {"mean_intensity", Column::Kind::kMean},
+    {"min_intensity", Column::Kind::kMin},
+    {"max_intensity", Column::Kind::kMax},
+};
+constexpr std::pair<const char*, ChunkCodec> kCodecs[] = {{"none", ChunkCodec::kNone},
+                                                          {"blosc-lz4", ChunkCodec::kBloscLz4},
+                                                          {"blosc-zstd", ChunkCodec::kBloscZstd},
+                                                          {"zstd", ChunkCodec::kZstd}};
+
+Instruction InstructionFrom(const Napi::Object& o) {
+  Instruction op;
+  op.kind = OneOf(StringOf(o, "op"), kOps, "instruction");
+  op.stage = StringOf(o, "stage");
+  op.in = IntOr(o, "in", -1);
+  op.out = IntOr(o, "out", -1);
+  op.inputs = IntsOf(o, "inputs");
+  op.sources = IntsOf(o, "sources");
+  op.a = NumberOr(o, "a", 0);
+  op.b = NumberOr(o, "b", 0);
+  op.resource = IntOr(o, "resource", -1);
+  op.output = IntOr(o, "output", -1);
+  if (const auto s = StringOf(o, "projection"); !s.empty()) op.projection = OneOf(s, kProjections, "projection");
+  if (const auto s = StringOf(o, "method"); !s.empty()) op.method = OneOf(s, kMethods, "threshold method");
+  if (const auto s = StringOf(o, "dtype"); !s.empty()) op.dtype = DTypeFrom(s);
+  op.label.min_area = static_cast<int64_t>(NumberOr(o, "minArea", 0));
+  const double max_area = NumberOr(o, "maxArea", -1);
+  if (max_area >= 0 && max_area < 9e15) op.label.max_area = static_cast<int64_t>(max_area);
+  op.label.clear_border = o.Get("clearBorder").ToBoolean().Value();
+  if (const Napi::Value v = o.Get("columns"); v.IsArray()) {
+    const auto columns = v.As<Napi::Array>();
+    for (uint32_t i = 0; i < columns.Length(); ++i) {
+      const auto c = columns.Get(i).As<Napi::Object>();
+      op.columns.push_back({OneOf(StringOf(c, "kind"), kColumns, "column"), IntOr(c, "image", -1)});
+      const Column& column = op.columns.back();
+      if ((column.kind >= Column::Kind::kIntegrated) != (column.image >= 0) ||
+          column.image >= static_cast<int>(op.inputs.size())) {
+        throw Error(Code::kInvalidArgument, "a column refers to an image that is not there");
+      }
+    }
+  }
+  return op;
+}
+
+Program ProgramFrom(const Napi::Object& o) {
+  Program program;
+  program.registers = IntOr(o, "registers", 0);
+  const auto code = o.Get("code").As<Napi::Array>();
+  for (uint32_t i = 0; i < code.Length(); ++i) {
+    program.code.push_back(InstructionFrom(code.Get(i).As<Napi::Object>()));
+  }
+  return program;
+}
+
+Job JobFrom(const Napi::Object& o) {
+  Job job;
+  job.program = IntOr(o, "program", 0);
+  job.index = IntOr(o, "index", 0);
+  job.thumbnail = o.Get("thumbnail").ToBoolean().Value();
+  job.row_prefix = StringOf(o, "rowPrefix");
+  const auto sources = o.Get("sources").As<Napi::Array>();
+  for (uint32_t i = 0; i < sources.Length(); ++i) {
+    const auto s = sources.Get(i).As<Napi::Object>();
+    job.sources.push_back({StringOf(s, "path"), IntOr(s, "page", 0), IntOr(s, "sample", 0),
+                           static_cast<int64_t>(NumberOr(s, "height", 0)),
+                           static_cast<int64_t>(NumberOr(s, "width", 0)), DTypeFrom(StringOf(s, "dtype"))});
+  }
+  const auto outputs = o.Get("outputs").As<Napi::Array>();
+  for (uint32_t i = 0; i < outputs.Length(); ++i) {
+    const auto t = outputs.Get(i).As<Napi::Object>();
+    job.outputs.push_back({StringOf(t, "dir"), StringOf(t, "lead"),
+                           static_cast<int64_t>(NumberOr(t, "height", 0)),
+                           static_cast<int64_t>(NumberOr(t, "width", 0)), DTypeFrom(StringOf(t, "dtype")),
+                           IntOr(t, "levels", 1)});
+  }
+  return job;
+}
+
+ZarrEncoding EncodingFrom(const Napi::Object& o) {
+  ZarrEncoding e;
+  e.format = IntOr(o, "format", 3);
+  e.sharded = o.Get("sharded").ToBoolean().Value();
+  e.codec = OneOf(StringOf(o, "codec"), kCodecs, "codec");
+  e.level = IntOr(o, "level", 5);
+  e.chunk = static_cast<int64_t>(NumberOr(o, "chunk", 512));
+  if (e.chunk < 1 || (e.format != 2 && e.format != 3)) throw Error(Code::kInvalidArgument, "bad Zarr encoding");
+  return e;
+}
+
+Napi::Object ErrorObject(Napi::Env env, const JobResult& r) {
+  Napi::Object o = Napi::Object::New(env);
+  o.Set("code", std::string(CodeName(r.code)));
+  o.Set("message", r.message);
+  o.Set("stage", r.stage);
+  if (!r.path.empty()) o.Set("path", r.path);
+  if (r.page >= 0) o.Set("page", static_cast<double>(r.page));
+  if (r.offset >= 0) o.Set("offset", static_cast<double>(r.offset));
+  return o;
+}
+
+Napi::Object ResultObject(Napi::Env env, JobResult& r) {
+  Napi::Object o = Napi::Object::New(env);
+  o.Set("job", r.job);
+  if (!r.ok) {
+    o.Set("error", ErrorObject(env, r));
+    return o;
+  }
+  o.Set("rows", r.rows);
+  o.Set("objects", static_cast<double>(r.objects));
+  auto sums = Napi::Float64Array::New(env, r.sums.size());
+  std::copy(r.sums.begin(), r.sums.end(), sums.Data());
+  o.Set("sums", sums);
+  o.Set("bytesRead", static_cast<double>(r.bytes_read));
+  o.Set("bytesWritten", static_cast<double>(r.bytes_written));
+  o.Set("pixels", static_cast<double>(r.pixels));
+  if (r.has_range) {
+    o.Set("low", r.low);
+    o.Set("high", r.high);
+  }
+  auto thumbs = Napi::Array::New(env, r.thumbnails.size());
+  for (size_t i = 0; i < r.thumbnails.size(); ++i) {
+    const ThumbnailImage& t = r.thumbnails[i];
+    Napi::Object thumb = Napi::Object::New(env);
+    thumb.Set("height", static_cast<double>(t.height));
+    thumb.Set("width", static_cast<double>(t.width));
+    auto pixels = Napi::Float32Array::New(env, t.pixels.size());
+    std::copy(t.pixels.begin(), t.pixels.end(), pixels.Data());
+    thumb.Set("pixels", pixels);
+    if (t.outline.empty()) {
+      thumb.Set("outline", env.Null());
+    } else {
+      auto outline = Napi::Uint8Array::New(env, t.outline.size());
+      std::copy(t.outline.begin(), t.outline.end(), outline.Data());
+      thumb.Set("outline", outline);
+    }
+    thumbs.Set(static_cast<uint32_t>(i), thumb);
+  }
+  o.Set("thumbnails", thumbs);
+  return o;
+}
+
+class Runner : public Napi::ObjectWrap<Runner> {
+ public:
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "Runner",
+                       {
+                           StaticMethod<&Runner::SlotsNeeded>("slotsNeeded"),
+                           InstanceMethod<&Runner::AddProgram>("addProgram"),
+                           InstanceMethod<&Runner::AddField>("addField"),
+                           InstanceMethod<&Runner::AddFieldFile>("addFieldFile"),
+                           InstanceMethod<&Runner::AddEstimator>("addEstimator"),
+                           InstanceMethod<&Runner::AddFunction>("addFunction"),
+                           InstanceMethod<&Runner::FinishEstimator>("finishEstimator"),
+                           InstanceMethod<&Runner::Field>("field"),
+                           InstanceMethod<&Runner::Start>("start"),
+                           InstanceMethod<&Runner::CompleteCall>("completeCall"),
+                           InstanceMethod<&Runner::Cancel>("cancel"),
+                           InstanceMethod<&Runner::Timings>("timings"),
+                           InstanceMethod<&Runner::Close>("close"),
+                       });
+  }
+
+  // new Runner(pool, { threads, image, labels, thumbnailPx })
+  explicit Runner(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Runner>(info) {
+    Guard(info.Env(), [&] {
+      auto pool = UnwrapPool(info[0]);
+      const auto o = info[1].As<Napi::Object>();
+      ExecutorOptions options;
+      options.threads = std::max(1, IntOr(o, "threads", 1));
+      options.image_encoding = EncodingFrom(o.Get("image").As<Napi::Object>());
+      options.label_encoding = EncodingFrom(o.Get("labels").As<Napi::Object>());
+      options.thumbnail_px = std::max(8, IntOr(o, "thumbnailPx", 160));
+      executor_ = std::make_unique<Executor>(std::move(pool), options);
+    });
+    napi_add_env_cleanup_hook(info.Env(), &Runner::OnExit, this);
+  }
+
+  ~Runner() override {
+    napi_remove_env_cleanup_hook(Env(), &Runner::OnExit, this);
+    Stop();
+  }
+
+ private:
+  // The loop is going away: no thread may call into it any more.
+  static void OnExit(void* self) { static_cast<Runner*>(self)->Stop(); }
+
+  void Stop() {
+    if (!executor_) return;
+    executor_->Cancel();
+    FailCalls("the run was stopped");
+    executor_->Join();
+    if (running_) {
+      running_ = false;
+      on_results_.Release();
+      on_call_.Release();
+    }
+  }
+
+  void FailCalls(const char* why) {
+    const std::lock_guard lock(calls_mutex_);
+    stopped_ = true;
+    for (auto& [id, call] : calls_) {
+      call->failed = true;
+      call->message = why;
+      call->Complete();
+    }
+    calls_.clear();
+  }
+
+  Executor& executor() const {
+    if (!executor_) throw Error(Code::kInvalidArgument, "the runner is closed");
+    return *executor_;
+  }
+
+  static Napi::Value SlotsNeeded(const Napi::CallbackInfo& info) {
+    return Guard(info.Env(), [&] {
+      Program program = ProgramFrom(info[0].As<Napi::Object>());
+      program.Finalize();
+      return Napi::Number::New(info.Env(), program.slots);
+    });
+  }
+
+  Napi::Value AddProgram(const Napi::CallbackInfo& info) {
+    return Guard(info.Env(), [&] {
+      return Napi::Number::New(info.Env(), executor().AddProgram(ProgramFrom(info[0].As<Napi::Object>())));
+    });
+  }
+
+  Napi::Value AddField(const Napi::CallbackInfo& info) {
+    return Guard(info.Env(), [&] {
+      const int64_t h = info[0].As<Napi::Number>().Int64Value();
+      const int64_t w = info[1].As<Napi::Number>().Int64Value();
+      const auto data = info[2].As<Napi::Float32Array>();
+      if (static_cast<int64_t>(data.ElementLength()) != h * w) {
+        throw Error(Code::kOpShape, "the illumination image's data does not have its shape");
+      }
+      return Napi::Number::New(info.Env(), executor().AddField(h, w, {data.Data(), data.Data() + h * w}));
+    });
+  }
+
+  // A TIFF of any dtype as a float32 field; returns { resource, height, width }.
+  Napi::Value AddFieldFile(const Napi::CallbackInfo& info) {
+    return Guard(info.Env(), [&] {
+      TiffReader reader;
+      reader.Open(info[0].As<Napi::String>().Utf8Value());
+      const TiffPage page = reader.page(0);
+      std::vector<std::byte> raw(static_cast<size_t>(page.height * page.width) * DTypeSize(page.dtype));
+      const Plane in = PackedPlane(raw.data(), page.dtype, page.height, page.width);
+      reader.ReadPlane(0, 0, in);
+      std::vector<float> field(static_cast<size_t>(in.pixels()));
+      Rescale(in, 1, 0, PackedPlane(field.data(), DType::kF32, page.height, page.width));
+      Napi::Object out = Napi::Object::New(info.Env());
+      out.Set("resource", executor().AddField(page.height, page.width, std::move(field)));
+      out.Set("height", static_cast<double>(page.height));
+      out.Set("width", static_cast<double>(page.width));
+      return out;
+    });
+  }
+
+  Napi::Value AddEstimator(const Napi::CallbackInfo& info) {
+    return Guard(info.Env(), [&] {
+      return Napi::Number::New(
+          info.Env(),
+          executor().AddEstimator(info[0].As<Napi::Number>().Int64Value(), info[1].As<Napi::Number>().Int64Value(),
+                                  info[2].As<Napi::Number>().Int64Value(), info[3].As<Napi::Number>().Int32Value()));
+    });
+  }
+
+  Napi::Value AddFunction(const Napi::CallbackInfo& info) {
+    return Guard(info.Env(), [&] { return Napi::Number::New(info.Env(), executor().AddFunction()); });
+  }
+
+  void FinishEstimator(const Napi::CallbackInfo& info) {
+    Guard(info.Env(), [&] {
+      constexpr std::pair<const char*, EstimateMethod> methods[] = {{"median", EstimateMethod::kMedian},
+                                                                    {"mean", EstimateMethod::kMean}};
+      executor().FinishEstimator(info[0].As<Napi::Number>().Int32Value(),
+                                 OneOf(info[1].As<Napi::String>().Utf8Value(), methods, "estimate"),
+                                 info[2].As<Napi::Number>().DoubleValue());
+    });
+  }
+
+  Napi::Value Field(const Napi::CallbackInfo& info) {
+    return Guard(info.Env(), [&] {
+      const auto& field = executor().field(info[0].As<Napi::Number>().Int32Value());
+      auto out = Napi::Float32Array::New(info.Env(), field.size());
+      std::copy(field.begin(), field.end(), out.Data());
+      return out;
+    });
+  }
+
+  // start(jobs, onResults(results, finished), onCall(call))
+  void Start(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    Guard(env, [&] {
+      if (running_) throw Error(Code::kInvalidArgument, "the runner is at work already");
+      std::vector<Job> jobs;
+      const auto list = info[0].As<Napi::Array>();
+      jobs.reserve(list.Length());
+      for (uint32_t i = 0; i < list.Length(); ++i) {
+        const Napi::HandleScope scope(env);
+        jobs.push_back(JobFrom(list.Get(i).As<Napi::Object>()));
+      }
+      on_results_ = Napi::ThreadSafeFunction::New(env, info[1].As<Napi::Function>(), "tilecast results", 0, 1);
+      on_call_ = Napi::ThreadSafeFunction::New(env, info[2].As<Napi::Function>(), "tilecast calls", 0, 1);
+      running_ = true;
+      Ref();
+      executor().Start(
+          std::move(jobs),
+          [this] { on_results_.NonBlockingCall([this](Napi::Env e, Napi::Function f) { Deliver(e, f); }); },
+          [this](FunctionCall* call) { Ask(call); });
+    });
+  }
+
+  void Deliver(Napi::Env env, Napi::Function callback) {
+    if (!running_ || env == nullptr) return;
+    bool finished = false;
+    std::vector<JobResult> results = executor_->Drain(&finished);
+    if (results.empty() && !finished) return;
+    auto out = Napi::Array::New(env, results.size());
+    for (size_t i = 0; i < results.size(); ++i) out.Set(static_cast<uint32_t>(i), ResultObject(env, results[i]));
+    if (finished) {
+      executor_->Join();
+      running_ = false;
+      on_results_.Release();
+      on_call_.Release();
+      Unref();
+    }
+    callback.Call({out, Napi::Boolean::New(env, finished)});
+  }
+
+  // On a worker thread.
+  void Ask(FunctionCall* call) {
+    double id = 0;
+    {
+      const std::lock_guard lock(calls_mutex_);
+      if (stopped_) {
+        call->failed = true;
+        call->message = "the run was stopped";
+        call->Complete();
+        return;
+      }
+      id = static_cast<double>(++last_call_);
+      calls_[last_call_] = call;
+    }
+    on_call_.NonBlockingCall([this, id](Napi::Env env, Napi::Function f) {
+      if (env == nullptr) return;
+      Napi::Object o = Napi::Object::New(env);
+      {
+        const std::lock_guard lock(calls_mutex_);
+        const auto at = calls_.find(static_cast<uint64_t>(id));
+        if (at == calls_.end()) return;
+        const FunctionCall& c = *at->second;
+        o.Set("id", id);
+        o.Set("resource", c.resource);
+        o.Set("slotIn", c.in.slot);
+        o.Set("slotOut", c.out.slot);
+        o.Set("height", static_cast<double>(c.image.height));
+        o.Set("width", static_cast<double>(c.image.width));
+        o.Set("dtype", std::string(DTypeName(c.image.dtype)));
+        o.Set("outDtype", std::string(DTypeName(c.out_dtype)));
+        o.Set("job", static_cast<double>(c.job->index));
+      }
+      f.Call({o});
+    });
+  }
+
+  // completeCall(id, error?: string)
+  void CompleteCall(const Napi::CallbackInfo& info) {
+    const std::lock_guard lock(calls_mutex_);
+    const auto at = calls_.find(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
+    if (at == calls_.end()) return;  // stopped meanwhile
+    FunctionCall* call = at->second;
+    calls_.erase(at);
+    if (info[1].IsString()) {
+      call->failed = true;
+      call->message = info[1].As<Napi::String>().Utf8Value();
+    }
+    call->Complete();
+  }
+
+  void Cancel(const Napi::CallbackInfo&) {
+    if (!executor_) return;
+    executor_->Cancel();
+    FailCalls("cancelled");
+  }
+
+  Napi::Value Timings(const Napi::CallbackInfo& info) {
+    return Guard(info.Env(), [&] {
+      const auto times = executor().Timings();
+      auto out = Napi::Array::New(info.Env(), times.size());
+      for (size_t i = 0; i < times.size(); ++i) {
+        Napi::Object o = Napi::Object::New(info.Env());
+        o.Set("stage", times[i].stage);
+        o.Set("op", times[i].op);
+        o.Set("seconds", times[i].seconds);
+        out.Set(static_cast<uint32_t>(i), o);
+      }
+      return out;
+    });
+  }
+
+  void Close(const Napi::CallbackInfo&) {
+    const bool was_running = running_;
+    Stop();
+    executor_.reset();
+    if (was_running) Unref();
+  }
+
+  std::unique_ptr<Executor> executor_;
+  Napi::ThreadSafeFunction on_results_;
+  Napi::ThreadSafeFunction on_call_;
+  bool running_ = false;  // JavaScript's thread only
+  std::mutex calls_mutex_;
+  std::map<uint64_t, FunctionCall*> calls_;
+  uint64_t last_call_ = 0;
+  bool stopped_ = false;
+};
+
+}  // namespace
+
+void InitRun(Napi::Env env, Napi::Object exports) {
+  exports.Set("Runner", Runner::Define(env));
+  exports.Set("kernels", std::string(Kernels().name));
+}
+
+}  // namespace tilecast::bind

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+// Worker threads, the ready queue (a shared counter over the job list) and the batch of results.
+#include "exec/executor.h"
+
+#include <map>
+
+#include "exec/worker.h"
+
+namespace tilecast {
+
+Executor::Executor(std::shared_ptr<TilePool> pool, ExecutorOptions options)
+    : pool_(std::move(pool)), options_(options) {}
+
+Executor::~Executor() {
+  Cancel();
+  Join();
+}
+
+int Executor::AddProgram(Program program) {
+  program.Finalize();
+  if (program.slots > static_cast<int>(pool_->slots())) {
+    throw Error(Code::kInvalidArgument, "a job of this pipeline needs " + std::to_string(program.slots) +
+                                            " slots at once and the pool has " +
+                                            std::to_string(pool_->slots()));
+  }
+  seconds_.emplace_back(program.code.size(), 0.0);
+  programs_.push_back(std::move(program));
+  return static_cast<int>(programs_.size()) - 1;
+}
+
+int Executor::AddField(int64_t height, int64_t width, std::vector<float> field) {
+  resources_.push_back({nullptr, std::move(field), height, width});
+  return static_cast<int>(resources_.size()) - 1;
+}
+
+int Executor::AddEstimator(int64_t height, int64_t width, int64_t factor, int images) {
+  resources_.push_back(
+      {std::make_unique<IlluminationEstimator>(height, width, factor, images), {}, height, width});
+  return static_cast<int>(resources_.size()) - 1;
+}
+
+int Executor::AddFunction() {
+  resources_.emplace_back();
+  return static_cast<int>(resources_.size()) - 1;
+}
+
+void Executor::FinishEstimator(int resource, EstimateMethod method, double sigma) {
+  Resource& r = resources_.at(static_cast<size_t>(resource));
+  if (!r.estimator) throw Error(Code::kInvalidArgument, "resource is not an estimator");
+  r.field = r.estimator->Finish(method, sigma);
+  r.estimator.reset();
+}
+
+const std::vector<float>& Executor::field(int resource) const {
+  return resources_.at(static_cast<size_t>(resource)).field;
+}
+
+void Executor::Start(std::vector<Job> jobs, std::function<void()> on_results,
+                     std::function<void(FunctionCall*)> on_call) {
+  Join();
+  jobs_ = std::move(jobs);
+  on_results_ = std::move(on_results);
+  on_call_ = std::move(on_call);
+  next_ = 0;
+  const int count = std::max(1, std::min<int>(options_.threads, static_cast<int>(jobs_.size())));
+  running_ = count;
+  notified_ = false;
+  for (int i = 0; i < count; ++i) threads_.emplace_back([this] { WorkerMain(); });
+}
+
+void Executor::WorkerMain() {
+  WorkerContext context{*pool_, options_, cancel_, on_call_};
+  Worker worker(context, programs_, resources_);
+  while (!cancel_) {
+    const size_t at = next_.fetch_add(1);
+    if (at >= jobs_.size()) break;
+    Push(worker.Run(static_cast<int>(at), jobs_[at]));
+  }
+  std::function<void()> notify;
+  {
+    const std::lock_guard lock(mutex_);
+    worker.AddTimes(seconds_);
+    // The last thread always notifies: that drain sees `finished`.
+    if (--running_ == 0) notify = on_results_;
+  }
+  if (notify) notify();
+}
+
+void Executor::Push(JobResult result) {
+  {
+    const std::lock_guard lock(mutex_);
+    results_.push_back(std::move(result));
+    if (notified_) return;
+    notified_ = true;
+  }
+  on_results_();
+}
+
+std::vector<JobResult> Executor::Drain(bool* finished) {
+  const std::lock_guard lock(mutex_);
+  std::vector<JobResult> out;
+  out.swap(results_);
+  notified_ = false;
+  *finished = running_ == 0;
+  return out;
+}
+
+void Executor::Cancel() {
+  cancel_ = true;
+  pool_->WakeAll();
+}
+
+void Executor::Join() {
+  for (std::thread& t : threads_) t.join();
+  threads_.clear();
+}
+
+std::vector<StageTime> Executor::Timings() const {
+  const std::lock_guard lock(mutex_);
+  std::map<std::pair<std::string, std::string>, double> sums;
+  for (size_t p = 0; p < programs_.size(); ++p) {
+    for (size_t i = 0; i < programs_[p].code.size(); ++i) {
+      const Instruction& op = programs_[p].code[i];
+      sums[{op.stage, std::string(OpName(op.kind))}] += seconds_[p][i];
+    }
+  }
+  std::vector<StageTime> out;
+  for (const auto& [key, seconds] : sums) out.push_back({key.first, key.second, seconds});
+  return out;
+}
+
+}  // namespace tilecast

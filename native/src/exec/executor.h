@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+// Runs jobs on native threads, from decoding to the last write, and hands finished ones back in batches.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "error.h"
+#include "exec/estimator.h"
+#include "exec/program.h"
+#include "shm/tile_pool.h"
+#include "zarr/plane_writer.h"
+
+namespace tilecast {
+
+// A picture for the report: block means, and where object outlines run (empty when there are no labels).
+struct ThumbnailImage {
+  int64_t height = 0, width = 0;
+  std::vector<float> pixels;
+  std::vector<uint8_t> outline;
+};
+
+struct JobResult {
+  int job = 0;
+  bool ok = false;
+  // Set when !ok.
+  Code code = Code::kInternal;
+  std::string stage, message, path;
+  int64_t page = -1, offset = -1;
+  // Set when ok.
+  std::string rows;               // CSV lines
+  int64_t objects = 0;            // rows
+  std::vector<double> sums;       // of each column over the rows
+  std::vector<ThumbnailImage> thumbnails;
+  double low = 0, high = 0;       // 0.1 and 99.9 percentile of a sample of the written image
+  bool has_range = false;
+  int64_t bytes_read = 0, bytes_written = 0, pixels = 0;
+};
+
+// A user's function is called with a tile in one slot and fills another; the thread waits meanwhile (the core is the function's).
+struct FunctionCall {
+  int resource = 0;
+  Loan in, out;
+  Plane image;
+  DType out_dtype = DType::kF32;
+  const Job* job = nullptr;
+  // Filled by the host before Complete().
+  bool failed = false;
+  std::string message;
+
+  std::mutex mutex;
+  std::condition_variable done;
+  bool finished = false;
+  void Complete() {
+    const std::lock_guard lock(mutex);
+    finished = true;
+    done.notify_one();
+  }
+};
+
+struct StageTime {
+  std::string stage;
+  std::string op;  // "read", "write", or the op's name
+  double seconds = 0;
+};
+
+struct ExecutorOptions {
+  int threads = 1;
+  ZarrEncoding image_encoding;
+  ZarrEncoding label_encoding;
+  int64_t thumbnail_px = 160;  // longest side, at most
+};
+
+class Executor {
+ public:
+  Executor(std::shared_ptr<TilePool> pool, ExecutorOptions options);
+  ~Executor();  // cancels and joins
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  // Both before Start. Returns the number that instructions refer to.
+  int AddProgram(Program program);
+  int AddField(int64_t height, int64_t width, std::vector<float> field);
+  int AddEstimator(int64_t height, int64_t width, int64_t factor, int images);
+  int AddFunction();
+  // Turns an estimator into a field of the same number.
+  void FinishEstimator(int resource, EstimateMethod method, double sigma);
+  // The field of a resource, for reports and tests.
+  const std::vector<float>& field(int resource) const;
+
+  // `on_results` and `on_call` are called on worker threads; on_results once when results wait to be drained, not once a job.
+  void Start(std::vector<Job> jobs, std::function<void()> on_results,
+             std::function<void(FunctionCall*)> on_call);
+  std::vector<JobResult> Drain(bool* finished);
+  // Jobs not begun are not run; the ones under way end at their next instruction with kCancelled.
+  void Cancel();
+  void Join();
+  std::vector<StageTime> Timings() const;
+
+ private:
+  struct Resource {
+    std::unique_ptr<IlluminationEstimator> estimator;
+    std::vector<float> field;
+    int64_t height = 0, width = 0;
+  };
+  class Worker;
+
+  void WorkerMain();
+  void Push(JobResult result);
+
+  std::shared_ptr<TilePool> pool_;
+  ExecutorOptions options_;
+  std::vector<Program> programs_;
+  std::vector<Resource> resources_;
+  std::vector<Job> jobs_;
+  std::function<void()> on_results_;
+  std::function<void(FunctionCall*)> on_call_;
+
+  std::vector<std::thread> threads_;
+  std::atomic<size_t> next_{0};
+  std::atomic<bool> cancel_{false};
+  mutable std::mutex mutex_;
+  std::vector<JobResult> results_;  // guarded by mutex_
+  int running_ = 0;                 // guarded by mutex_
+  bool notified_ = false;           // guarded by mutex_
+  std::vector<std::vector<double>> seconds_;  // [program][instruction], guarded by mutex_
+};
+
+}  // namespace tilecast

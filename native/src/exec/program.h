@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// What a job does: a straight line of instructions over registers, shared by every job of the same shape, and the job's own data.
+//
+// The TypeScript compiler (lib/orchestrator/compile.ts) writes programs with virtual registers, each assigned once; Finalize() finds each
+// register's last use and folds them onto as few pool slots as possible: that number is what a job reserves before it starts.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "image.h"
+#include "ops/label.h"
+#include "ops/project.h"
+
+namespace tilecast {
+
+enum class OpKind : uint8_t {
+  kRead,        // out = source `source`
+  kProject,     // out = projection over `sources`, read one after another
+  kProjectRegs,  // out = projection over registers `inputs`
+  kSubtract,    // out = in - a
+  kSubtractPercentile,  // out = in - percentile(in, a)
+  kFlatField,   // out = (in - a) / field `resource`
+  kGaussian,    // out = gaussian(in, sigma a)
+  kThreshold,   // out = in > T
+  kLabel,       // out = labels of in > T
+  kRescale,     // out = in * a + b as `dtype`
+  kFunction,    // out = user's function `resource`(in)
+  kMeasure,     // rows of labels `in` over `inputs`
+  kWriteImage,  // `in` to output `output` of the job
+  kWriteLabels,
+  kThumbnail,   // in, and labels inputs[0] when there
+  kCollect,     // `in`, reduced by a, into estimator `resource` at the job's index
+};
+
+enum class ThresholdMethod : uint8_t { kValue, kOtsu };
+
+// One column of the measurement table.
+struct Column {
+  enum class Kind : uint8_t {
+    kLabel, kArea, kCentroidY, kCentroidX, kBoxY0, kBoxX0, kBoxY1, kBoxX1, kPerimeter, kEccentricity,
+    kEmpty,  // a column of another chain's measurement
+    kIntegrated, kMean, kMin, kMax
+  };
+  Kind kind = Kind::kLabel;
+  int image = -1;  // index into the instruction's inputs, for intensities
+};
+
+struct Instruction {
+  OpKind kind = OpKind::kRead;
+  std::string stage;  // the step it belongs to, for timings and errors
+  int in = -1;
+  int out = -1;
+  std::vector<int> inputs;
+  std::vector<int> sources;
+  Projection projection = Projection::kMax;
+  ThresholdMethod method = ThresholdMethod::kValue;
+  LabelOptions label;
+  DType dtype = DType::kU8;
+  double a = 0;
+  double b = 0;
+  int resource = -1;
+  int output = -1;
+  std::vector<Column> columns;
+};
+
+struct Program {
+  std::vector<Instruction> code;
+  int registers = 0;              // virtual
+  // Filled by Finalize().
+  std::vector<int> last_use;      // by virtual register: index of the last instruction that reads or writes it
+  int slots = 0;                  // peak number of pool slots alive at once
+
+  void Finalize();
+};
+
+// One image plane of the catalogue; what was seen then is checked against what is read now.
+struct Source {
+  std::string path;
+  int page = 0;
+  int sample = 0;
+  int64_t height = 0;
+  int64_t width = 0;
+  DType dtype = DType::kU8;
+};
+
+// A multiscale image of the output that this job contributes one plane to.
+struct Output {
+  std::string dir;   // the image's folder; level n is dir/n
+  std::string lead;  // chunk key of the leading axes
+  int64_t height = 0, width = 0;  // of level 0
+  DType dtype = DType::kU8;
+  int levels = 1;
+};
+
+struct Job {
+  int program = 0;
+  int index = 0;  // within kCollect's estimator
+  bool thumbnail = false;
+  std::vector<Source> sources;
+  std::vector<Output> outputs;
+  std::string row_prefix;  // leading CSV fields, with the trailing comma
+};
+
+}  // namespace tilecast

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: MIT
+// Runs one job: reserves its slots, executes its instructions, gives everything back whatever happens.
+#include "exec/worker.h"
+
+#include <chrono>
+
+#include "ops/arithmetic.h"
+#include "ops/gaussian.h"
+#include "ops/histogram.h"
+#include "ops/project.h"
+
+namespace tilecast {
+
+std::string_view OpName(OpKind kind) {
+  switch (kind) {
+    case OpKind::kRead:
+      return "read";
+    case OpKind::kProject:
+    case OpKind::kProjectRegs:
+      return "project";
+    case OpKind::kSubtract:
+    case OpKind::kSubtractPercentile:
+      return "subtract_background";
+    case OpKind::kFlatField:
+      return "flat_field";
+    case OpKind::kGaussian:
+      return "gaussian";
+    case OpKind::kThreshold:
+      return "threshold";
+    case OpKind::kLabel:
+      return "label";
+    case OpKind::kRescale:
+      return "rescale";
+    case OpKind::kFunction:
+      return "javascript";
+    case OpKind::kMeasure:
+      return "measure";
+    case OpKind::kWriteImage:
+    case OpKind::kWriteLabels:
+      return "write";
+    case OpKind::kThumbnail:
+      return "thumbnail";
+    case OpKind::kCollect:
+      return "estimate";
+  }
+  return "?";
+}
+
+Executor::Worker::Worker(const WorkerContext& context, const std::vector<Program>& programs,
+                         std::vector<Resource>& resources)
+    : context_(context), programs_(programs), resources_(resources) {
+  for (const Program& p : programs) seconds_.emplace_back(p.code.size(), 0.0);
+}
+
+void Executor::Worker::AddTimes(std::vector<std::vector<double>>& seconds) const {
+  for (size_t p = 0; p < seconds_.size(); ++p) {
+    for (size_t i = 0; i < seconds_[p].size(); ++i) seconds[p][i] += seconds_[p][i];
+  }
+}
+
+JobResult Executor::Worker::Run(int index, const Job& job) {
+  using Clock = std::chrono::steady_clock;
+  JobResult result;
+  result.job = index;
+  const Program& program = programs_[static_cast<size_t>(job.program)];
+  const Instruction* at = nullptr;
+  std::vector<Loan> reserved(static_cast<size_t>(program.slots));
+  bool have = false;
+  try {
+    context_.pool.LoanManyBlocking(static_cast<uint32_t>(program.slots), reserved.data(),
+                                   &context_.cancel);
+    have = true;
+    // Last in, first out: the first slots taken are the ones most recently used.
+    free_.assign(reserved.rbegin(), reserved.rend());
+    registers_.assign(static_cast<size_t>(program.registers), Register{});
+    objects_used_ = 0;
+    for (size_t i = 0; i < program.code.size(); ++i) {
+      if (context_.cancel) throw Error(Code::kCancelled, "cancelled");
+      at = &program.code[i];
+      const auto begin = Clock::now();
+      Execute(*at, job, result);
+      seconds_[static_cast<size_t>(job.program)][i] +=
+          std::chrono::duration<double>(Clock::now() - begin).count();
+      for (size_t r = 0; r < registers_.size(); ++r) {
+        if (program.last_use[r] == static_cast<int>(i)) Release(registers_[r]);
+      }
+    }
+    result.ok = true;
+  } catch (const Error& e) {
+    result.code = e.code();
+    result.message = e.what();
+    result.path = e.path();
+    result.page = e.page();
+    result.offset = e.offset();
+  } catch (const std::bad_alloc&) {
+    result.code = Code::kPoolMemory;
+    result.message = "out of memory";
+  } catch (const std::exception& e) {
+    result.code = Code::kInternal;
+    result.message = e.what();
+  }
+  if (!result.ok && at != nullptr) result.stage = at->stage;
+  registers_.clear();
+  free_.clear();
+  if (have) {
+    for (const Loan loan : reserved) context_.pool.Release(loan);
+  }
+  return result;
+}
+
+void Executor::Worker::Release(Register& reg) {
+  if (reg.loan) GiveBack(*reg.loan);
+  reg.loan.reset();
+  reg.plane = {};
+}
+
+Loan Executor::Worker::Take() {
+  if (free_.empty()) throw Error(Code::kInternal, "a job needs more slots than it reserved");
+  const Loan loan = free_.back();
+  free_.pop_back();
+  return loan;
+}
+
+Plane Executor::Worker::Place(Loan loan, DType dtype, int64_t height, int64_t width) const {
+  const Plane p = PackedPlane(context_.pool.data(loan.slot), dtype, height, width);
+  if (static_cast<uint64_t>(p.bytes()) > context_.pool.slot_bytes()) {
+    throw Error(Code::kSlotTooSmall, std::to_string(width) + " x " + std::to_string(height) + " px of " +
+                                         std::string(DTypeName(dtype)) + " take " +
+                                         std::to_string(p.bytes()) + " bytes and a slot has " +
+                                         std::to_string(context_.pool.slot_bytes()));
+  }
+  return p;
+}
+
+Plane Executor::Worker::Allocate(int reg, DType dtype, int64_t height, int64_t width) {
+  Register& r = registers_[static_cast<size_t>(reg)];
+  r.loan = Take();
+  r.plane = Place(*r.loan, dtype, height, width);
+  return r.plane;
+}
+
+const TiffPage& Executor::Worker::OpenSource(const Source& source) {
+  reader_.Open(source.path);
+  const TiffPage& page = reader_.page(source.page);
+  if (page.height != source.height || page.width != source.width || page.dtype != source.dtype) {
+    const auto text = [](int64_t w, int64_t h, DType t) {
+      return std::to_string(w) + " x " + std::to_string(h) + " " + std::string(DTypeName(t));
+    };
+    throw Error(Code::kOpShape,
+                "the file changed since the plate was opened: it was " +
+                    text(source.width, source.height, source.dtype) + " and is " +
+                    text(page.width, page.height, page.dtype),
+                source.path, source.page);
+  }
+  return page;
+}
+
+void Executor::Worker::ReadSource(const Source& source, const Plane& dst, JobResult& result) {
+  reader_.ReadPlane(source.page, source.sample, dst);
+  result.bytes_read += reader_.bytes_read();
+  result.pixels += dst.pixels();
+  reader_.Close();
+}
+
+void Executor::Worker::Project(const Instruction& op, const Job& job, JobResult& result) {
+  const Source& first = job.sources.at(static_cast<size_t>(op.sources.at(0)));
+  OpenSource(first);
+  const Plane out = Allocate(op.out, ProjectionResult(op.projection, first.dtype), first.height, first.width);
+  const bool in_place = op.projection == Projection::kMax;
+  std::vector<Loan> temporary;
+  const auto temp = [&](DType dtype) {
+    temporary.push_back(Take());
+    return Place(temporary.back(), dtype, first.height, first.width);
+  };
+  const Plane acc = in_place ? out : temp(ProjectionAccumulator(op.projection, first.dtype));
+  Plane next;
+  for (size_t i = 0; i < op.sources.size(); ++i) {
+    const Source& source = job.sources.at(static_cast<size_t>(op.sources[i]));
+    if (i > 0) OpenSource(source);
+    if (source.height != first.height || source.width != first.width || source.dtype != first.dtype) {
+      throw Error(Code::kOpShape,
+                  "planes of one projection differ: " + std::to_string(first.width) + " x " +
+                      std::to_string(first.height) + " " + std::string(DTypeName(first.dtype)) + " and " +
+                      std::to_string(source.width) + " x " + std::to_string(source.height) + " " +
+                      std::string(DTypeName(source.dtype)),
+                  source.path, source.page);
+    }
+    if (i == 0 && in_place) {
+      ReadSource(source, acc, result);  // straight into the result
+      continue;
+    }
+    if (next.data == nullptr) next = temp(first.dtype);
+    ReadSource(source, next, result);
+    if (i == 0) {
+      ProjectFirst(op.projection, next, acc);
+    } else {
+      ProjectNext(op.projection, next, acc);
+    }
+  }
+  ProjectFinish(op.projection, static_cast<int64_t>(op.sources.size()), acc, out);
+  for (const Loan loan : temporary) GiveBack(loan);
+}
+
+void Executor::Worker::ProjectRegisters(const Instruction& op) {
+  const Plane first = plane(op.inputs.at(0));
+  const Plane out =
+      Allocate(op.out, ProjectionResult(op.projection, first.dtype), first.height, first.width);
+  std::optional<Loan> loan;
+  Plane acc = out;
+  if (op.projection != Projection::kMax) {
+    loan = Take();
+    acc = Place(*loan, ProjectionAccumulator(op.projection, first.dtype), first.height, first.width);
+  }
+  ProjectFirst(op.projection, first, acc);
+  for (size_t i = 1; i < op.inputs.size(); ++i) ProjectNext(op.projection, plane(op.inputs[i]), acc);
+  ProjectFinish(op.projection, static_cast<int64_t>(op.inputs.size()), acc, out);
+  if (loan) GiveBack(*loan);
+}
+
+double Executor::Worker::ThresholdValue(const Instruction& op) {
+  if (op.method == ThresholdMethod::kValue) return op.a;
+  Register& r = registers_[static_cast<size_t>(op.in)];
+  return Otsu(r.plane, r.range);
+}
+
+void Executor::Worker::Label(const Instruction& op) {
+  const double value = ThresholdValue(op);
+  if (static_cast<size_t>(objects_used_) == objects_.size()) objects_.emplace_back();
+  Objects& objects = objects_[static_cast<size_t>(objects_used_)];
+  const Plane in = plane(op.in);
+  LabelRuns(in, value, op.label, objects);
+  const Plane out = Allocate(op.out, DType::kI32, in.height, in.width);
+  PaintLabels(objects, out);
+  registers_[static_cast<size_t>(op.out)].objects = objects_used_++;
+}
+
+const Objects& Executor::Worker::ObjectsOf(int reg) {
+  Register& r = registers_[static_cast<size_t>(reg)];
+  if (r.objects < 0) {  // labels that came from a user's function
+    if (r.plane.dtype != DType::kI32) {
+      throw Error(Code::kOpDtype,
+                  "labels must be int32, and are " + std::string(DTypeName(r.plane.dtype)));
+    }
+    if (static_cast<size_t>(objects_used_) == objects_.size()) objects_.emplace_back();
+    RunsFromLabels(r.plane, objects_[static_cast<size_t>(objects_used_)]);
+    r.objects = objects_used_++;
+  }
+  return objects_[static_cast<size_t>(r.objects)];
+}
+
+void Executor::Worker::Function(const Instruction& op, const Job& job) {
+  const Plane in = plane(op.in);
+  const Plane out = Allocate(op.out, op.dtype, in.height, in.width);
+  (void)out;
+  FunctionCall call;
+  call.resource = op.resource;
+  call.in = *registers_[static_cast<size_t>(op.in)].loan;
+  call.out = *registers_[static_cast<size_t>(op.out)].loan;
+  call.image = in;
+  call.out_dtype = op.dtype;
+  call.job = &job;
+  context_.on_call(&call);
+  std::unique_lock lock(call.mutex);
+  call.done.wait(lock, [&] { return call.finished; });
+  if (call.failed) throw Error(Code::kFunction, call.message);
+}
+
+void Executor::Worker::Execute(const Instruction& op, const Job& job, JobResult& result) {
+  const auto like = [&](DType dtype) {
+    return Allocate(op.out, dtype, plane(op.in).height, plane(op.in).width);
+  };
+  switch (op.kind) {
+    case OpKind::kRead: {
+      const Source& source = job.sources.at(static_cast<size_t>(op.sources.at(0)));
+      OpenSource(source);
+      ReadSource(source, Allocate(op.out, source.dtype, source.height, source.width), result);
+      break;
+    }
+    case OpKind::kProject:
+      Project(op, job, result);
+      break;
+    case OpKind::kProjectRegs:
+      ProjectRegisters(op);
+      break;
+    case OpKind::kSubtract:
+      SubtractConstant(plane(op.in), static_cast<float>(op.a), like(DType::kF32));
+      break;
+    case OpKind::kSubtractPercentile: {
+      const double value = Percentile(plane(op.in), op.a);
+      SubtractConstant(plane(op.in), static_cast<float>(value), like(DType::kF32));
+      break;
+    }
+    case OpKind::kFlatField: {
+      Resource& r = resources_.at(static_cast<size_t>(op.resource));
+      const Plane in = plane(op.in);
+      if (r.height != in.height || r.width != in.width) {
+        throw Error(Code::kOpShape, "the illumination image is " + std::to_string(r.width) + " x " +
+                                        std::to_string(r.height) + " px and the plane " +
+                                        std::to_string(in.width) + " x " + std::to_string(in.height));
+      }
+      FlatField(in, PackedPlane(r.field.data(), DType::kF32, r.height, r.width),
+                static_cast<float>(op.a), like(DType::kF32));
+      break;
+    }
+    case OpKind::kGaussian: {
+      const Plane out = like(DType::kF32);
+      registers_[static_cast<size_t>(op.out)].range = Gaussian(plane(op.in), op.a, out);
+      break;
+    }
+    case OpKind::kThreshold: {
+      const double value = ThresholdValue(op);
+      Threshold(plane(op.in), value, like(DType::kU8));
+      break;
+    }
+    case OpKind::kLabel:
+      Label(op);
+      break;
+    case OpKind::kRescale:
+      Rescale(plane(op.in), op.a, op.b, like(op.dtype));
+      break;
+    case OpKind::kFunction:
+      Function(op, job);
+      break;
+    case OpKind::kMeasure:
+      Measure(op, job, result);
+      break;
+    case OpKind::kWriteImage:
+      Write(op, job, false, result);
+      break;
+    case OpKind::kWriteLabels:
+      Write(op, job, true, result);
+      break;
+    case OpKind::kThumbnail:
+      if (job.thumbnail) MakeThumbnail(op, result);
+      break;
+    case OpKind::kCollect: {
+      Resource& r = resources_.at(static_cast<size_t>(op.resource));
+      r.estimator->Add(job.index, plane(op.in), static_cast<float>(op.a));
+      break;
+    }
+  }
+}
+
+}  // namespace tilecast

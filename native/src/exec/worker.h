@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// One worker thread's state: its reader, its writer, the registers of the job in hand.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "exec/executor.h"
+#include "ops/gaussian.h"
+#include "ops/measure.h"
+#include "tiff/tiff_reader.h"
+
+namespace tilecast {
+
+std::string_view OpName(OpKind kind);
+
+struct WorkerContext {
+  TilePool& pool;
+  const ExecutorOptions& options;
+  const std::atomic<bool>& cancel;
+  const std::function<void(FunctionCall*)>& on_call;
+};
+
+class Executor::Worker {
+ public:
+  Worker(const WorkerContext& context, const std::vector<Program>& programs,
+         std::vector<Resource>& resources);
+
+  // Never throws: a failure becomes part of the result.
+  JobResult Run(int index, const Job& job);
+  void AddTimes(std::vector<std::vector<double>>& seconds) const;
+
+ private:
+  struct Register {
+    std::optional<Loan> loan;
+    Plane plane;
+    std::optional<MinMax> range;
+    int objects = -1;  // index into objects_, for labels
+  };
+
+  void Execute(const Instruction& op, const Job& job, JobResult& result);
+  void Release(Register& reg);
+  // A register with memory for a plane of that shape; kSlotTooSmall when a slot cannot hold it.
+  Plane Allocate(int reg, DType dtype, int64_t height, int64_t width);
+  Plane Place(Loan loan, DType dtype, int64_t height, int64_t width) const;
+  Loan Take();
+  void GiveBack(Loan loan) { free_.push_back(loan); }
+
+  const Plane& plane(int reg) const { return registers_[static_cast<size_t>(reg)].plane; }
+  const TiffPage& OpenSource(const Source& source);
+  void ReadSource(const Source& source, const Plane& dst, JobResult& result);
+  void Project(const Instruction& op, const Job& job, JobResult& result);
+  void ProjectRegisters(const Instruction& op);
+  void ThresholdOp(const Instruction& op);
+  void Label(const Instruction& op);
+  void Measure(const Instruction& op, const Job& job, JobResult& result);
+  void Write(const Instruction& op, const Job& job, bool labels, JobResult& result);
+  void MakeThumbnail(const Instruction& op, JobResult& result);
+  void Function(const Instruction& op, const Job& job);
+  double ThresholdValue(const Instruction& op);
+  const Objects& ObjectsOf(int reg);
+
+  WorkerContext context_;
+  const std::vector<Program>& programs_;
+  std::vector<Resource>& resources_;
+  TiffReader reader_;
+  PlaneWriter writer_;
+  std::vector<Register> registers_;
+  std::vector<Loan> free_;  // the job's reservation, not in a register now
+  std::vector<Objects> objects_;
+  int objects_used_ = 0;
+  std::vector<ShapeRow> shapes_;
+  std::vector<std::vector<IntensityRow>> intensities_;
+  std::vector<float> sample_;
+  std::vector<std::byte> converted_;
+  std::vector<std::vector<double>> seconds_;  // [program][instruction]
+};
+
+}  // namespace tilecast

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+// What leaves a job: table rows, Zarr planes with their pyramids, thumbnails.
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include "exec/worker.h"
+#include "ops/arithmetic.h"
+#include "ops/resample.h"
+
+namespace tilecast {
+namespace {
+
+void AppendNumber(std::string& text, double v) {
+  char buffer[32];
+  if (std::isnan(v)) return;  // an empty CSV field
+  const auto whole = static_cast<int64_t>(v);
+  const auto end = std::abs(v) < 9e15 && static_cast<double>(whole) == v
+                       ? std::to_chars(buffer, buffer + sizeof buffer, whole)
+                       : std::to_chars(buffer, buffer + sizeof buffer, v);
+  text.append(buffer, end.ptr);
+}
+
+double Value(const Column& c, const ShapeRow& s, const IntensityRow* i) {
+  switch (c.kind) {
+    case Column::Kind::kLabel:
+      return s.label;
+    case Column::Kind::kArea:
+      return static_cast<double>(s.area);
+    case Column::Kind::kCentroidY:
+      return s.centroid_y;
+    case Column::Kind::kCentroidX:
+      return s.centroid_x;
+    case Column::Kind::kBoxY0:
+      return s.y0;
+    case Column::Kind::kBoxX0:
+      return s.x0;
+    case Column::Kind::kBoxY1:
+      return s.y1;
+    case Column::Kind::kBoxX1:
+      return s.x1;
+    case Column::Kind::kPerimeter:
+      return s.perimeter;
+    case Column::Kind::kEccentricity:
+      return s.eccentricity;
+    case Column::Kind::kEmpty:
+      return std::numeric_limits<double>::quiet_NaN();
+    case Column::Kind::kIntegrated:
+      return i->integrated;
+    case Column::Kind::kMean:
+      return i->mean;
+    case Column::Kind::kMin:
+      return i->min;
+    case Column::Kind::kMax:
+      return i->max;
+  }
+  return 0;
+}
+
+}  // namespace
+
+void Executor::Worker::Measure(const Instruction& op, const Job& job, JobResult& result) {
+  const Objects& objects = ObjectsOf(op.in);
+  ShapeFeatures features;
+  for (const Column& c : op.columns) {
+    features.perimeter |= c.kind == Column::Kind::kPerimeter;
+    features.eccentricity |= c.kind == Column::Kind::kEccentricity;
+  }
+  MeasureShapes(objects, features, shapes_);
+  intensities_.resize(std::max(intensities_.size(), op.inputs.size()));
+  for (size_t k = 0; k < op.inputs.size(); ++k) {
+    MeasureIntensity(objects, plane(op.inputs[k]), intensities_[k]);
+  }
+  result.sums.resize(op.columns.size(), 0.0);
+  for (size_t row = 0; row < shapes_.size(); ++row) {
+    const ShapeRow& shape = shapes_[row];
+    if (shape.area == 0) continue;  // a gap in a user's numbering
+    result.rows += job.row_prefix;
+    for (size_t c = 0; c < op.columns.size(); ++c) {
+      const Column& column = op.columns[c];
+      const IntensityRow* intensity =
+          column.image < 0 ? nullptr : &intensities_[static_cast<size_t>(column.image)][row];
+      const double v = Value(column, shape, intensity);
+      if (c > 0) result.rows += ',';
+      AppendNumber(result.rows, v);
+      if (!std::isnan(v)) result.sums[c] += v;
+    }
+    result.rows += '\n';
+    ++result.objects;
+  }
+}
+
+void Executor::Worker::Write(const Instruction& op, const Job& job, bool labels, JobResult& result) {
+  const Output& output = job.outputs.at(static_cast<size_t>(op.output));
+  const ZarrEncoding& encoding =
+      labels ? context_.options.label_encoding : context_.options.image_encoding;
+  Plane level = plane(op.in);
+  if (!labels) {
+    // A sample is enough for a display range, and cheap: every k-th pixel, about 64 Ki of them.
+    const auto step = static_cast<int64_t>(
+        std::max(1.0, std::sqrt(static_cast<double>(level.pixels()) / 65536.0)));
+    sample_.clear();
+    Visit(level.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      for (int64_t y = step / 2; y < level.height; y += step) {
+        const T* row = level.row<T>(y);
+        for (int64_t x = step / 2; x < level.width; x += step) {
+          const auto v = static_cast<float>(row[x]);
+          if (std::isfinite(v)) sample_.push_back(v);
+        }
+      }
+    });
+    if (!sample_.empty()) {
+      const auto nth = [&](double q) {
+        const auto at = sample_.begin() +
+                        static_cast<ptrdiff_t>(q * static_cast<double>(sample_.size() - 1) + 0.5);
+        std::nth_element(sample_.begin(), at, sample_.end());
+        return static_cast<double>(*at);
+      };
+      const double low = nth(0.001), high = nth(0.999);
+      result.low = result.has_range ? std::min(result.low, low) : low;
+      result.high = result.has_range ? std::max(result.high, high) : high;
+      result.has_range = true;
+    }
+  }
+  if (level.dtype != output.dtype) {  // a field whose channels differ in dtype
+    converted_.resize(static_cast<size_t>(level.pixels()) * DTypeSize(output.dtype));
+    const Plane to = PackedPlane(converted_.data(), output.dtype, level.height, level.width);
+    Rescale(level, 1, 0, to);
+    level = to;
+  }
+  PlaneTarget target{output.dir + "/0", output.lead, output.height, output.width};
+  result.bytes_written += writer_.Write(level, target, encoding);
+  if (output.levels <= 1) return;
+  // Levels 1.. share one slot: together they are at most a third of level 0 (and a few edge pixels).
+  const Loan loan = Take();
+  std::byte* at = context_.pool.data(loan.slot);
+  const std::byte* end = at + context_.pool.slot_bytes();
+  for (int n = 1; n < output.levels; ++n) {
+    const Plane next = PackedPlane(at, level.dtype, HalfSize(level.height), HalfSize(level.width));
+    if (next.data + next.bytes() > end) throw Error(Code::kSlotTooSmall, "a pyramid does not fit a slot");
+    if (labels) {
+      HalveStride(level, next);
+    } else {
+      HalveMean(level, next);
+    }
+    target.dir = output.dir + "/" + std::to_string(n);
+    target.height = HalfSize(target.height);
+    target.width = HalfSize(target.width);
+    result.bytes_written += writer_.Write(next, target, encoding);
+    at += (next.bytes() + 63) / 64 * 64;
+    level = next;
+  }
+  GiveBack(loan);
+}
+
+void Executor::Worker::MakeThumbnail(const Instruction& op, JobResult& result) {
+  const Plane in = plane(op.in);
+  const int64_t longest = std::max(in.height, in.width);
+  const int64_t factor = (longest + context_.options.thumbnail_px - 1) / context_.options.thumbnail_px;
+  ThumbnailImage thumb;
+  thumb.height = (in.height + factor - 1) / factor;
+  thumb.width = (in.width + factor - 1) / factor;
+  const auto size = static_cast<size_t>(thumb.height * thumb.width);
+  thumb.pixels.resize(size);
+  BlockMean(in, factor, PackedPlane(thumb.pixels.data(), DType::kF32, thumb.height, thumb.width));
+  if (!op.inputs.empty()) {
+    const Plane labels = plane(op.inputs[0]);
+    const auto label = [&](int64_t y, int64_t x) {
+      return labels.row<int32_t>(std::min(y * factor + factor / 2, labels.height - 1))[std::min(
+          x * factor + factor / 2, labels.width - 1)];
+    };
+    thumb.outline.resize(size);
+    for (int64_t y = 0; y < thumb.height; ++y) {
+      for (int64_t x = 0; x < thumb.width; ++x) {
+        const int32_t here = label(y, x);
+        const bool edge = here != 0 && ((x > 0 && label(y, x - 1) != here) ||
+                                        (x + 1 < thumb.width && label(y, x + 1) != here) ||
+                                        (y > 0 && label(y - 1, x) != here) ||
+                                        (y + 1 < thumb.height && label(y + 1, x) != here));
+        thumb.outline[static_cast<size_t>(y * thumb.width + x)] = edge ? 1 : 0;
+      }
+    }
+  }
+  result.thumbnails.push_back(std::move(thumb));
+}
+
+}  // namespace tilecast

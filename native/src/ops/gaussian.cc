@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// Row-blocked separable Gaussian: per pair of output rows a vertical pass into rows that stay in cache, then the
+// horizontal pass from them.
+#include "ops/gaussian.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "ops/check.h"
+#include "ops/kernels/kernels.h"
+
+namespace tilecast {
+
+namespace {
+
+// scipy.ndimage's "reflect": d c b a | a b c d | d c b a, repeated.
+int64_t Reflect(int64_t i, int64_t n) {
+  i %= 2 * n;
+  if (i < 0) i += 2 * n;
+  return i < n ? i : 2 * n - 1 - i;
+}
+
+// weights[i] for the two pixels at distance i.
+void Weights(double sigma, int64_t radius, std::vector<float>& weights) {
+  thread_local std::vector<double> exact;
+  exact.resize(static_cast<size_t>(radius) + 1);
+  double total = 0;
+  for (int64_t i = radius; i >= 0; --i) {
+    const double w = std::exp(-0.5 / (sigma * sigma) * static_cast<double>(i * i));
+    exact[static_cast<size_t>(i)] = w;
+    total += i == 0 ? w : 2 * w;
+  }
+  weights.resize(exact.size());
+  for (size_t i = 0; i < exact.size(); ++i) weights[i] = static_cast<float>(exact[i] / total);
+}
+
+struct Scratch {
+  std::vector<float> weights;
+  std::vector<float> ring;         // converted source rows
+  std::vector<const float*> rows;  // the vertical pass's sources
+  std::vector<float> lines;        // two rows after the vertical pass, with `radius` pixels of margin on either side
+};
+
+}  // namespace
+
+MinMax Gaussian(const Plane& in, double sigma, const Plane& out) {
+  RequireDType("gaussian", "the result", out, DType::kF32);
+  RequireShape("gaussian", "the result", out, in.height, in.width);
+  if (!(sigma >= 0 && sigma <= 1e6)) {
+    throw Error(Code::kInvalidArgument, "gaussian: sigma must be within 0..1e6 px, got " + std::to_string(sigma));
+  }
+  const int64_t height = in.height, width = in.width;
+  float low = std::numeric_limits<float>::infinity(), high = -low;
+  if (height == 0 || width == 0) return {0, 0};
+
+  thread_local Scratch scratch;
+  const int64_t radius = static_cast<int64_t>(4 * sigma + 0.5);
+  // scipy computes 0 ** 2 in the denominator for radius 0 only when sigma is 0, which gaussian_filter skips.
+  if (radius > 0) {
+    Weights(sigma, radius, scratch.weights);
+  } else {
+    scratch.weights.assign(1, 1.0f);
+  }
+  const Taps taps{scratch.weights.data(), radius};
+  const KernelTable& kernels = Kernels();
+
+  const bool convert = in.dtype != DType::kF32;
+  const auto to_f32 = kernels.to_f32[static_cast<int>(in.dtype)];
+  // Two output rows are computed at a time, from the rows within radius of either.
+  const int64_t ring_rows = std::min(2 * radius + 2, height);
+  const int64_t ring_stride = (width + 15) / 16 * 16;
+  if (convert) scratch.ring.resize(static_cast<size_t>(ring_rows * ring_stride));
+  auto source = [&](int64_t y) -> const float* {
+    return convert ? scratch.ring.data() + y % ring_rows * ring_stride : in.row<float>(y);
+  };
+  scratch.rows.resize(static_cast<size_t>(2 * radius + 2));
+  const int64_t line_size = width + 2 * radius;
+  scratch.lines.resize(static_cast<size_t>(2 * line_size));
+
+  int64_t converted = 0;  // rows before this one are, or were, in the ring
+  for (int64_t y = 0; y < height; y += 2) {
+    const int64_t count = std::min<int64_t>(2, height - y);
+    // Reflection only ever asks for rows within radius of an output row, so the ring holds every row needed.
+    if (convert) {
+      for (const int64_t end = std::min(y + count + radius, height); converted < end; ++converted) {
+        to_f32(in.row<std::byte>(converted), scratch.ring.data() + converted % ring_rows * ring_stride, width);
+      }
+    }
+    for (int64_t i = -radius; i < count + radius; ++i) {
+      scratch.rows[static_cast<size_t>(i + radius)] = source(Reflect(y + i, height));
+    }
+    float* const first = scratch.lines.data() + radius;
+    if (count == 2) {
+      kernels.gaussian_vertical2(scratch.rows.data(), &taps, first, first + line_size, width);
+    } else {
+      kernels.gaussian_vertical(scratch.rows.data(), &taps, first, width);
+    }
+    for (int64_t k = 0; k < count; ++k) {
+      float* const line = first + k * line_size;
+      for (int64_t i = 1; i <= radius; ++i) {
+        line[-i] = line[Reflect(-i, width)];
+        line[width - 1 + i] = line[Reflect(width - 1 + i, width)];
+      }
+      kernels.gaussian_horizontal(line - radius, &taps, out.row<float>(y + k), width, &low, &high);
+    }
+  }
+  return {low, high};
+}
+
+}  // namespace tilecast

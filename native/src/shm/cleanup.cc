@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+// The registry of names to unlink, the exit hook and the signal handler that use it.
+#include "shm/cleanup.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+
+namespace tilecast::shm {
+namespace {
+
+constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
+constexpr size_t kSignalCount = std::size(kSignals);
+
+// Plain constant-initialised globals without destructors: they must outlive every static object and
+// be readable in a signal handler.
+struct Entry {
+  std::atomic<pid_t> pid;  // 0: unused, kFilling: being written
+  std::atomic<uint32_t> slots;
+  char id[24];
+};
+constexpr pid_t kFilling = -1;
+constinit Entry entries[kMaxRegistered] = {};
+constinit struct sigaction previous[kSignalCount] = {};
+constinit std::mutex install_mutex;
+
+void OnEndingSignal(int signal_number) {
+  const int saved = errno;
+  UnlinkRegistered();
+  // The signal is blocked until this handler returns; then it is delivered again, to what was there
+  // before us, so that the parent sees "killed by signal" and Node's own handler still resets the
+  // terminal.
+  for (size_t i = 0; i < kSignalCount; ++i) {
+    if (kSignals[i] == signal_number) sigaction(signal_number, &previous[i], nullptr);
+  }
+  raise(signal_number);
+  errno = saved;
+}
+
+bool EndsProcess(const struct sigaction& action) {
+  if ((action.sa_flags & SA_SIGINFO) == 0) {
+    if (action.sa_handler == SIG_DFL) return true;
+    if (action.sa_handler == SIG_IGN) return false;
+  }
+  return (action.sa_flags & SA_RESETHAND) != 0;
+}
+
+void TakeOverSignals() {
+  for (size_t i = 0; i < kSignalCount; ++i) {
+    struct sigaction current{};
+    if (sigaction(kSignals[i], nullptr, &current) != 0 || !EndsProcess(current)) continue;
+    previous[i] = current;
+    struct sigaction ours{};
+    ours.sa_handler = OnEndingSignal;
+    ours.sa_flags = SA_RESTART | SA_ONSTACK;
+    sigfillset(&ours.sa_mask);
+    sigaction(kSignals[i], &ours, nullptr);
+  }
+}
+
+// Node unloads an addon when the last worker thread that required it ends; a signal handler must
+// not point into unmapped code then.
+void PinThisLibrary() {
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<void*>(&OnEndingSignal), &info) == 0 || info.dli_fname == nullptr)
+    return;
+  dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+}  // namespace
+
+void FormatName(char (&out)[kNameBytes], std::string_view id, int64_t n) {
+  char* p = out;
+  char* const end = out + kNameBytes - 1;
+  const auto append = [&](std::string_view text) {
+    for (char c : text) {
+      if (p < end) *p++ = c;
+    }
+  };
+  append("/tc-");
+  append(id);
+  append("-");
+  if (n < 0) {
+    append("c");
+  } else {
+    char digits[20];
+    size_t at = sizeof(digits);
+    do {
+      digits[--at] = static_cast<char>('0' + n % 10);
+      n /= 10;
+    } while (n != 0);
+    append({digits + at, sizeof(digits) - at});
+  }
+  *p = 0;
+}
+
+void UnlinkPool(std::string_view id, uint32_t slots) {
+  for (int64_t n = -1; n < int64_t{slots}; ++n) {
+    char name[kNameBytes];
+    FormatName(name, id, n);
+#ifdef __linux__
+    // POSIX lists unlink as async-signal-safe, shm_unlink not.
+    char path[kNameBytes + 8] = "/dev/shm";
+    std::memcpy(path + 8, name, sizeof(name));
+    unlink(path);
+#else
+    shm_unlink(name);
+#endif
+  }
+}
+
+int RegisterPool(std::string_view id, uint32_t slots) {
+  {
+    const std::lock_guard lock(install_mutex);
+    static const bool once = [] {
+      PinThisLibrary();
+      std::atexit(UnlinkRegistered);
+      return true;
+    }();
+    static_cast<void>(once);
+    TakeOverSignals();
+  }
+  for (int i = 0; i < kMaxRegistered; ++i) {
+    pid_t unused = 0;
+    if (!entries[i].pid.compare_exchange_strong(unused, kFilling)) continue;
+    const size_t length = std::min(id.size(), sizeof(entries[i].id) - 1);
+    std::memcpy(entries[i].id, id.data(), length);
+    entries[i].id[length] = 0;
+    entries[i].slots.store(slots);
+    entries[i].pid.store(getpid());
+    return i;
+  }
+  return -1;
+}
+
+void UnregisterPool(int handle) {
+  if (handle >= 0) entries[handle].pid.store(0);
+}
+
+void UnlinkRegistered() {
+  const pid_t self = getpid();
+  for (Entry& entry : entries) {
+    if (entry.pid.load() == self) UnlinkPool(entry.id, entry.slots.load());
+  }
+}
+
+}  // namespace tilecast::shm

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+// Chunks, shards and their index.
+// Format: Zarr core specification v3 (regular grid, default chunk keys), ZEP 2 sharding_indexed codec; Zarr v2 for format 2.
+#include "zarr/plane_writer.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include "error.h"
+
+namespace tilecast {
+namespace {
+
+constexpr std::array<uint32_t, 256> Crc32cTable() {
+  std::array<uint32_t, 256> table{};
+  for (uint32_t i = 0; i < 256; ++i) {
+    uint32_t c = i;
+    for (int k = 0; k < 8; ++k) c = (c & 1) != 0 ? 0x82f63b78u ^ (c >> 1) : c >> 1;
+    table[i] = c;
+  }
+  return table;
+}
+
+// CRC-32C (Castagnoli), RFC 3720. Only the shard index goes through it: a table is fast enough.
+uint32_t Crc32c(const std::byte* data, size_t n) {
+  static constexpr auto kTable = Crc32cTable();
+  uint32_t c = ~0u;
+  for (size_t i = 0; i < n; ++i) c = kTable[(c ^ static_cast<uint8_t>(data[i])) & 0xff] ^ (c >> 8);
+  return ~c;
+}
+
+void MakeDirectories(const std::string& path) {
+  for (size_t at = path.find('/', 1);; at = path.find('/', at + 1)) {
+    const std::string part = path.substr(0, at);
+    if (::mkdir(part.c_str(), 0777) != 0 && errno != EEXIST) throw IoError("mkdir", part, errno);
+    if (at == std::string::npos) return;
+  }
+}
+
+int Create(const std::string& path) {
+  const auto open = [&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666); };
+  int fd = open();
+  if (fd < 0 && errno == ENOENT) {
+    MakeDirectories(path.substr(0, path.rfind('/')));
+    fd = open();
+  }
+  if (fd < 0) throw IoError("create", path, errno);
+  return fd;
+}
+
+void WriteFile(const std::string& path, const std::byte* data, size_t n) {
+  const int fd = Create(path);
+  size_t done = 0;
+  while (done < n) {
+    const ssize_t got = ::write(fd, data + done, n - done);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      const int err = errno;
+      ::close(fd);
+      throw IoError("write", path, err);
+    }
+    done += static_cast<size_t>(got);
+  }
+  if (::close(fd) != 0) throw IoError("close", path, errno);
+}
+
+// A chunk that is left out must not leave an earlier run's behind.
+void Remove(const std::string& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) throw IoError("remove", path, errno);
+}
+
+bool AllZero(const Plane& p) {
+  const auto n = static_cast<size_t>(p.row_bytes());
+  for (int64_t y = 0; y < p.height; ++y) {
+    const std::byte* row = p.data + y * p.stride;
+    if (row[0] != std::byte{0} || std::memcmp(row, row + 1, n - 1) != 0) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+struct PlaneWriter::Impl {
+  BloscEncoder blosc;
+  ZSTD_CCtx* zstd = nullptr;
+  std::vector<std::byte> raw;  // a chunk as plain bytes, for codecs that are not Blosc
+  std::unique_ptr<std::byte[]> out;  // not zeroed: only what is written is touched
+  size_t capacity = 0;
+  std::vector<std::byte> index;
+
+  ~Impl() { ZSTD_freeCCtx(zstd); }
+
+  std::byte* Reserve(size_t used, size_t more) {
+    if (used + more > capacity) {
+      const size_t grown = std::max(used + more, capacity + capacity / 2);
+      std::unique_ptr<std::byte[]> next(new std::byte[grown]);
+      if (used > 0) std::memcpy(next.get(), out.get(), used);
+      out = std::move(next);
+      capacity = grown;
+    }
+    return out.get() + used;
+  }
+
+  // Appends one encoded chunk at `used`; returns its length.
+  size_t Encode(const Plane& part, int64_t h, int64_t w, const ZarrEncoding& e, size_t used) {
+    const size_t bytes = static_cast<size_t>(h * w) * DTypeSize(part.dtype);
+    if (e.codec == ChunkCodec::kBloscLz4 || e.codec == ChunkCodec::kBloscZstd) {
+      std::byte* dst = Reserve(used, BloscEncoder::Bound(bytes));
+      const auto codec = e.codec == ChunkCodec::kBloscLz4 ? BloscCodec::kLz4 : BloscCodec::kZstd;
+      return blosc.Encode(part, h, w, codec, e.level, dst);
+    }
+    std::byte* plain = nullptr;
+    if (e.codec == ChunkCodec::kNone) {
+      plain = Reserve(used, bytes);
+    } else {
+      raw.resize(bytes);
+      plain = raw.data();
+    }
+    const auto row = static_cast<size_t>(w) * DTypeSize(part.dtype);
+    const auto have = static_cast<size_t>(part.row_bytes());
+    for (int64_t y = 0; y < h; ++y) {
+      std::byte* to = plain + static_cast<size_t>(y) * row;
+      const size_t n = y < part.height ? have : 0;
+      if (n > 0) std::memcpy(to, part.data + y * part.stride, n);
+      std::memset(to + n, 0, row - n);
+    }
+    if (e.codec == ChunkCodec::kNone) return bytes;
+    if (zstd == nullptr) zstd = ZSTD_createCCtx();
+    const size_t bound = ZSTD_compressBound(bytes);
+    const size_t n = ZSTD_compressCCtx(zstd, Reserve(used, bound), bound, plain, bytes, e.level);
+    if (ZSTD_isError(n) != 0) throw Error(Code::kInternal, std::string("zstd: ") + ZSTD_getErrorName(n));
+    return n;
+  }
+};
+
+PlaneWriter::PlaneWriter() : impl_(std::make_unique<Impl>()) {}
+PlaneWriter::~PlaneWriter() = default;
+
+int64_t PlaneWriter::Write(const Plane& plane, const PlaneTarget& target, const ZarrEncoding& e) {
+  const int64_t ch = std::min(e.chunk, target.height);
+  const int64_t cw = std::min(e.chunk, target.width);
+  const int64_t ny = (target.height + ch - 1) / ch;
+  const int64_t nx = (target.width + cw - 1) / cw;
+  const std::string lead = target.lead.empty() ? "" : target.lead + "/";
+  const std::string prefix = target.dir + (e.format == 3 ? "/c/" : "/") + lead;
+  const bool shard = e.format == 3 && e.sharded;
+  auto& index = impl_->index;
+  index.assign(shard ? static_cast<size_t>(ny * nx) * 16 : 0, std::byte{0xff});
+  size_t used = 0;
+  int64_t written = 0;
+  const size_t size = DTypeSize(plane.dtype);
+  for (int64_t i = 0; i < ny; ++i) {
+    for (int64_t j = 0; j < nx; ++j) {
+      Plane part = plane;
+      part.data += i * ch * plane.stride + j * cw * static_cast<int64_t>(size);
+      part.height = std::clamp<int64_t>(plane.height - i * ch, 0, ch);
+      part.width = std::clamp<int64_t>(plane.width - j * cw, 0, cw);
+      const std::string chunk = shard ? "" : prefix + std::to_string(i) + "/" + std::to_string(j);
+      if (part.height == 0 || part.width == 0 || AllZero(part)) {
+        if (!shard) Remove(chunk);
+        continue;
+      }
+      const size_t at = shard ? used : 0;
+      const size_t n = impl_->Encode(part, ch, cw, e, at);
+      if (shard) {
+        const uint64_t entry[2] = {at, n};
+        std::memcpy(index.data() + (i * nx + j) * 16, entry, 16);
+        used += n;
+      } else {
+        WriteFile(chunk, impl_->out.get(), n);
+        written += static_cast<int64_t>(n);
+      }
+    }
+  }
+  if (shard && used > 0) {
+    const uint32_t crc = Crc32c(index.data(), index.size());
+    std::byte* tail = impl_->Reserve(used, index.size() + 4);
+    std::memcpy(tail, index.data(), index.size());
+    std::memcpy(tail + index.size(), &crc, 4);
+    used += index.size() + 4;
+    WriteFile(prefix + "0/0", impl_->out.get(), used);
+    written += static_cast<int64_t>(used);
+  } else if (shard) {
+    Remove(prefix + "0/0");
+  }
+  return written;
+}
+
+}  // namespace tilecast
