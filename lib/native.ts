@@ -34,8 +34,8 @@ export interface NativeTilePool {
   addLease(slot: number, generation: number): void;
   release(slot: number, generation: number): void;
   isCurrent(slot: number, generation: number): boolean;
-  /** Calls `callback` on this thread's loop, once, when a slot becomes free (at once if one is). */
-  whenFree(callback: () => void): void;
+  /** Calls `callback` on this thread's loop, once, when a slot becomes free (at once if one is). Gives a function that withdraws it. */
+  whenFree(callback: () => void): () => void;
   stats(): NativePoolStats;
   close(): void;
 }
@@ -77,6 +77,7 @@ export interface NativeEncoding {
   readonly codec: string;
   readonly level: number;
   readonly chunk: number;
+  readonly separator: "/" | ".";
 }
 
 export interface NativeJob {
@@ -101,6 +102,8 @@ export interface NativeJob {
     readonly levels: number;
   }[];
   readonly rowPrefix: string;
+  /** Small files written before the job's results. */
+  readonly files: readonly { readonly path: string; readonly text: string }[];
 }
 
 export interface NativeJobResult {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
 #include <random>
 #include <string>
@@ -151,8 +152,23 @@ void Measure(int64_t side, std::vector<Row>& table) {
 
 int main(int argc, char** argv) {
   std::vector<int64_t> sides;
-  for (int i = 1; i < argc; ++i) sides.push_back(std::atoll(argv[i]));
+  std::string folder;
+  for (int i = 1; i < argc; ++i) {
+    if (std::string(argv[i]) == "--write" && i + 1 < argc) {
+      folder = argv[++i];
+    } else {
+      sides.push_back(std::atoll(argv[i]));
+    }
+  }
   if (sides.empty()) sides = {512, 1080, 2048};
+  if (!folder.empty()) {  // the images themselves, for opencv_bench.py
+    for (const int64_t side : sides) {
+      const tilecast::Buffer image = tilecast::Nuclei(side);
+      std::ofstream(folder + "/nuclei-" + std::to_string(side) + ".raw", std::ios::binary)
+          .write(image.plane.row<char>(0), image.plane.bytes());
+    }
+    return 0;
+  }
   std::vector<tilecast::Row> table;
   for (const int64_t side : sides) tilecast::Measure(side, table);
   std::printf("| Mpx/s, one core, kernels %s |", tilecast::Kernels().name);

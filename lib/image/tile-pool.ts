@@ -33,11 +33,6 @@ export interface LoanOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The binding's `whenFree` answers with a function that withdraws the callback. */
-interface Waitable extends NativeTilePool {
-  whenFree(callback: () => void): () => void;
-}
-
 interface Request {
   readonly shape: Shape;
   readonly dtype: DType;
@@ -62,7 +57,7 @@ const maxSlots = 32768;
  * A pool belongs to the thread that made it.
  */
 export class TilePool {
-  readonly #native: Waitable;
+  readonly #native: NativeTilePool;
   readonly #buffer: ArrayBuffer;
   readonly #slotBytes: number;
   readonly #lost: FinalizationRegistry<Lost>;
@@ -85,7 +80,7 @@ export class TilePool {
   }
 
   private constructor(pool: NativeTilePool) {
-    this.#native = pool as Waitable;
+    this.#native = pool;
     this.#buffer = pool.buffer;
     this.#slotBytes = pool.slotBytes;
     this.#lost = new FinalizationRegistry((lost) => this.#reclaim(lost));

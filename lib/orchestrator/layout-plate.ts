@@ -97,7 +97,7 @@ export function layOut(plate: Plate, outputs: readonly PendingOutput[], levels: 
         axes.channels.get(o.stream.channel) ?? 0,
         ...(withZ ? [o.stream.z === null ? 0 : (axes.z.get(o.stream.z) ?? 0)] : []),
       ];
-      return { image: imagePath(o), lead: lead.join("/"), height: e.height, width: e.width, dtype: e.dtype, levels: levelsOf(e) };
+      return { image: imagePath(o), lead, height: e.height, width: e.width, dtype: e.dtype, levels: levelsOf(e) };
     },
   };
 }

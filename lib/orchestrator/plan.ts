@@ -55,8 +55,8 @@ export type Resource =
 export interface Output {
   /** Folder of the image inside the store, e.g. `A/01/0` or `A/01/0/labels/objects`. */
   readonly image: string;
-  /** Chunk key of the leading axes. */
-  readonly lead: string;
+  /** Chunk indexes of the leading axes. */
+  readonly lead: readonly number[];
   readonly height: number;
   readonly width: number;
   readonly dtype: DType;

@@ -15,7 +15,7 @@ import type { Throughput } from "./progress.js";
 import { renderReport } from "./report/report.js";
 import type { FailureReport, Outcome, ReportData, WellReport } from "./report/report-data.js";
 import type { RunOptions } from "./run.js";
-import { channelLabel, type Contrast, writeImages } from "./store-layout.js";
+import { channelLabel, type Contrast, writeField, writeImage } from "./store-layout.js";
 import type { WellState, WellStates } from "./well-state.js";
 
 /** How a run ended. */
@@ -115,7 +115,12 @@ export function finishRun(end: RunEnd): RunReport {
   const { plate, plan, ledger, states, store, out } = end;
   const entries = ledger.wells();
   const contrast = contrastOf(entries.map((e) => e.state));
-  writeImages(store, plate, plan, contrast);
+  // Cancelled before any of a field's jobs began: the plate lists it, so it must open (empty).
+  const begun = new Set(ledger.outcomes().filter((o) => o.outcome !== "cancelled").map(({ job }) => `${job.well}/${job.site}`));
+  for (const field of plan.fields) {
+    if (!begun.has(`${field.well}/${field.site}`)) writeField(store, plate, field);
+    writeImage(store, plate, field, contrast);
+  }
 
   if (plan.columns.length > 0) {
     replaceFile(join(out, "measurements.csv"), (fd) => {
@@ -215,6 +220,7 @@ function runJson(end: RunEnd, report: RunReport, contrast: readonly Contrast[]):
         state: "unused",
         reason,
       })),
+      ...plate.missing.map((m) => ({ ...m, state: "missing" })),
     ],
   };
 }

@@ -11,11 +11,11 @@ import { type ArrayEncoding, type Compression, defaultLevel, type NgffVersion, O
 import { compile } from "./compile.js";
 import { FunctionHost } from "./function-host.js";
 import type { Pipeline } from "./pipeline.js";
-import type { Job, Plan } from "./plan.js";
+import type { FieldLayout, Job, Plan } from "./plan.js";
 import { type Progress, Throughput } from "./progress.js";
 import { Ledger } from "./ledger.js";
 import { finishRun, type RunReport } from "./results.js";
-import { writeMetadata } from "./store-layout.js";
+import { writeField, writePlate } from "./store-layout.js";
 import { wellKey, WellStates } from "./well-state.js";
 import { version } from "../version.js";
 
@@ -62,7 +62,7 @@ function checkOptions(options: RunOptions): { encoding: ArrayEncoding; threads: 
   if (!Number.isSafeInteger(threads) || threads < 1 || threads > 1024) throw bad("threads", "an integer from 1 to 1024", threads);
   if (options.resume && options.overwrite) throw bad("overwrite", "absent when resume is asked for", true);
   return {
-    encoding: { version, compression, level: defaultLevel(compression), chunk, sharded: version === "0.5" },
+    encoding: { version, compression, level: defaultLevel(compression), chunk, sharded: version === "0.5", separator: version === "0.5" ? "." : "/" },
     threads,
     out: resolve(options.out),
   };
@@ -108,7 +108,7 @@ export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions)
 
   const store = new OmeZarrStore(join(out, "plate.ome.zarr"), encoding);
   const earlier = ledger.otherWells(readdirSync(states.dir));
-  writeMetadata(store, plate, plan, earlier);
+  writePlate(store, plate, plan, earlier);
 
   const todo = ledger.pending();
   const throughput = new Throughput();
@@ -129,6 +129,7 @@ export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions)
       codec: encoding.compression,
       level: encoding.level,
       chunk: encoding.chunk,
+      separator: encoding.separator,
     };
     const runner = new addon.Runner(pool, { threads, image: nativeEncoding, labels: nativeEncoding, thumbnailPx: thumbnailPx(plate) });
     const functions = new FunctionHost(pool, runner, plan);
@@ -141,7 +142,14 @@ export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions)
       const report = reporter(ledger, throughput, began, options.onProgress);
       await prepareResources(runner, plan, store, () => report("estimate"));
       if (!cancelled) {
-        const jobs = todo.map((j) => nativeJob(j.job, j.index, store.root, j.thumbnail));
+        // A field's metadata goes with the first job that writes into it, so that both cores share that work.
+        const fields = new Map<string, FieldLayout>(plan.fields.map((f) => [`${f.well}/${f.site}`, f]));
+        const jobs = todo.map(({ job, index, thumbnail }) => {
+          const key = `${job.well}/${job.site}`;
+          const field = fields.get(key);
+          fields.delete(key);
+          return nativeJob(job, index, store, thumbnail, field ? store.collect(() => writeField(store, plate, field)) : []);
+        });
         await execute(runner, jobs, functions, (results, finished) => {
           for (const r of results) {
             const j = todo[r.job];
@@ -178,14 +186,22 @@ function thumbnailPx(plate: Plate): number {
   return plate.wells.length <= 96 ? 160 : plate.wells.length <= 384 ? 96 : 56;
 }
 
-function nativeJob(job: Job, index: number, root: string, thumbnail: boolean): NativeJob {
+function nativeJob(job: Job, index: number, store: OmeZarrStore, thumbnail: boolean, files: NativeJob["files"]): NativeJob {
   return {
     program: job.program,
     index,
     thumbnail,
     sources: job.sources,
-    outputs: job.outputs.map((o) => ({ dir: join(root, o.image), lead: o.lead, height: o.height, width: o.width, dtype: o.dtype, levels: o.levels })),
+    outputs: job.outputs.map((o) => ({
+      dir: join(store.root, o.image),
+      lead: o.lead.join(store.encoding.separator),
+      height: o.height,
+      width: o.width,
+      dtype: o.dtype,
+      levels: o.levels,
+    })),
     rowPrefix: job.rowPrefix,
+    files,
   };
 }
 
@@ -224,7 +240,7 @@ async function prepareResources(runner: NativeRunner, plan: Plan, store: OmeZarr
   for (const [id, r] of plan.resources.entries()) {
     if (r.kind !== "estimate") continue;
     const failures: string[] = [];
-    const jobs = r.jobs.map((j, i) => nativeJob(j, i, store.root, false));
+    const jobs = r.jobs.map((j, i) => nativeJob(j, i, store, false, []));
     await execute(runner, jobs, null as never, (results) => {
       for (const x of results) if (x.error) failures.push(x.error.message);
       progress();

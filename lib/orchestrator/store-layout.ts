@@ -5,7 +5,7 @@ import type { DType } from "../image/dtype.js";
 import type { Plate } from "../plates/plate.js";
 import type { ChannelDisplay, MultiscaleImage, OmeZarrStore } from "../stores/ome-zarr.js";
 import { splitWell } from "./layout.js";
-import type { ImageLayout, Plan } from "./plan.js";
+import type { FieldLayout, ImageLayout, Plan } from "./plan.js";
 import type { WellState } from "./well-state.js";
 
 /** Display range of a channel over the whole plate. */
@@ -55,49 +55,45 @@ export function channelLabel(plate: Plate, channel: number): string {
   return name ?? `Channel ${channel}`;
 }
 
-/** The image group of every field, with display windows. */
-export function writeImages(store: OmeZarrStore, plate: Plate, plan: Plan, contrast: readonly Contrast[]): void {
-  for (const field of plan.fields) {
-    for (const image of field.images) {
-      if (image.label !== null) continue;
-      const [min, max] = range(image.dtype);
-      const channels = plate.channels.map((c, i): ChannelDisplay => {
-        const seen = contrast.find((x) => x.channel === c.channel);
-        const low = seen?.low ?? min;
-        const high = Math.max(seen?.high ?? max, low + (image.dtype.startsWith("float") ? 1e-6 : 1));
-        return {
-          label: channelLabel(plate, c.channel),
-          color: channelColor(c.name, i, plate.channels.length),
-          low,
-          high,
-          min: Math.min(min, low),
-          max: Math.max(max, high),
-        };
-      });
-      store.image(imageOf(plate, image), channels);
-    }
+/** The group of a field's image, with display windows. */
+export function writeImage(store: OmeZarrStore, plate: Plate, field: FieldLayout, contrast: readonly Contrast[]): void {
+  for (const image of field.images) {
+    if (image.label !== null) continue;
+    const [min, max] = range(image.dtype);
+    const channels = plate.channels.map((c, i): ChannelDisplay => {
+      const seen = contrast.find((x) => x.channel === c.channel);
+      const low = seen?.low ?? min;
+      const high = Math.max(seen?.high ?? max, low + (image.dtype.startsWith("float") ? 1e-6 : 1));
+      return {
+        label: channelLabel(plate, c.channel),
+        color: channelColor(c.name, i, plate.channels.length),
+        low,
+        high,
+        min: Math.min(min, low),
+        max: Math.max(max, high),
+      };
+    });
+    store.image(imageOf(plate, image), channels);
   }
 }
 
-/** Every group and array of the plate. Results of wells that this run leaves alone stay listed. */
-export function writeMetadata(store: OmeZarrStore, plate: Plate, plan: Plan, others: readonly WellState[]): void {
+/** Everything of one field but pixels. */
+export function writeField(store: OmeZarrStore, plate: Plate, field: FieldLayout): void {
+  writeImage(store, plate, field, []);
+  const labels = field.images.filter((i) => i.label !== null);
+  for (const image of field.images) if (image.label === null) store.arrays(imageOf(plate, image));
+  if (labels.length > 0) store.labels(field.path, labels.map((l) => imageOf(plate, l)));
+}
+
+/** The plate, its rows and wells. Results of wells that this run leaves alone stay listed. */
+export function writePlate(store: OmeZarrStore, plate: Plate, plan: Plan, others: readonly WellState[]): void {
   const counts = new Map<string, number>(others.map((s) => [s.well, s.fields]));
   for (const f of plan.fields) counts.set(f.well, 0);
   for (const f of plan.fields) counts.set(f.well, (counts.get(f.well) ?? 0) + 1);
   const order = new Map(plate.wells.map((w, i) => [w, i] as const));
   const wells = [...counts]
-    .sort(([a], [b]) => (order.get(a) ?? 1e9) - (order.get(b) ?? 1e9))
+    .sort(([a], [b]) => (order.get(a) ?? Number.POSITIVE_INFINITY) - (order.get(b) ?? Number.POSITIVE_INFINITY))
     .map(([well, fields]) => ({ ...splitWell(well), fields }));
   store.plate(plate.name, wells);
-  const fresh = new Set(plan.fields.map((f) => f.well));
-  for (const [well, fields] of counts) {
-    const { row, column } = splitWell(well);
-    if (fresh.has(well)) store.well(row, column, fields);
-  }
-  writeImages(store, plate, plan, []);
-  for (const field of plan.fields) {
-    const labels = field.images.filter((i) => i.label !== null).map((i) => imageOf(plate, i));
-    for (const image of field.images) if (image.label === null) store.arrays(imageOf(plate, image));
-    if (labels.length > 0) store.labels(field.path, labels.map((l, i) => ({ ...l, name: field.images.filter((x) => x.label !== null)[i]?.label ?? l.name })));
-  }
+  for (const { row, column, fields } of wells) store.well(row, column, fields);
 }

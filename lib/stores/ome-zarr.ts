@@ -19,6 +19,8 @@ export interface ArrayEncoding {
   readonly chunk: number;
   /** One shard a plane (0.5 only). */
   readonly sharded: boolean;
+  /** Between the parts of a chunk key: "." for shards, of which an array has few, so that they need no folders of their own. */
+  readonly separator: "/" | ".";
 }
 
 /** Defaults of a compression's level: what its field uses (blosc 5 for LZ4; 3 for Zstandard, whose higher levels gain little on noise). */
@@ -55,25 +57,48 @@ export interface ChannelDisplay {
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Writes one group's or array's metadata file(s). Directories are made as needed. */
+/** One metadata file. */
+export interface MetadataFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** Metadata files of one store: written at once, or collected for the native side to write beside the pixels. */
 export class OmeZarrStore {
   readonly root: string;
   readonly encoding: ArrayEncoding;
   readonly #made = new Set<string>();
+  #collected: MetadataFile[] | null = null;
 
   constructor(root: string, encoding: ArrayEncoding) {
     this.root = root;
     this.encoding = encoding;
   }
 
-  #write(path: string, content: string): void {
+  /** What `describe` would write, as files. */
+  collect(describe: () => void): MetadataFile[] {
+    const files: MetadataFile[] = [];
+    this.#collected = files;
+    try {
+      describe();
+    } finally {
+      this.#collected = null;
+    }
+    return files;
+  }
+
+  #write(path: string, text: string): void {
     const file = join(this.root, path);
+    if (this.#collected !== null) {
+      this.#collected.push({ path: file, text });
+      return;
+    }
     const dir = dirname(file);
     if (!this.#made.has(dir)) {
       mkdirSync(dir, { recursive: true });
       this.#made.add(dir);
     }
-    writeFileSync(file, content);
+    writeFileSync(file, text);
   }
 
   /** A group with NGFF metadata (0.5: under `ome`), or plain when `ome` is null. */
@@ -236,7 +261,7 @@ function arrayV3(shape: readonly number[], dtype: DType, axes: readonly Axis[], 
     shape,
     data_type: dtype,
     chunk_grid: { name: "regular", configuration: { chunk_shape: e.sharded ? shard : chunk } },
-    chunk_key_encoding: { name: "default", configuration: { separator: "/" } },
+    chunk_key_encoding: { name: "default", configuration: { separator: e.separator } },
     fill_value: 0,
     codecs: e.sharded
       ? [

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Byte codecs against encoders written here from the specification: every length, every split, and input that is not theirs.
+// Byte codecs against encoders written here from the specification: every length, every split, and
+// input that is not theirs.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -20,7 +21,8 @@ namespace {
 
 using Bytes = std::vector<uint8_t>;
 
-// The encoder of TIFF 6.0 section 13, with a map of strings; old-style as libtiff's LZW_COMPAT decodes it.
+// The encoder of TIFF 6.0 section 13, with a map of strings; old-style as libtiff's LZW_COMPAT
+// decodes it.
 Bytes LzwEncode(const Bytes& data, bool old_style, bool clear_when_full = true) {
   Bytes out;
   uint64_t buffer = 0;
@@ -48,7 +50,8 @@ Bytes LzwEncode(const Bytes& data, bool old_style, bool clear_when_full = true) 
   const auto clear = [&] {
     put(256, bits);
     table.clear();
-    for (int i = 0; i < 256; ++i) table[std::string(1, static_cast<char>(i))] = static_cast<uint32_t>(i);
+    for (int i = 0; i < 256; ++i)
+      table[std::string(1, static_cast<char>(i))] = static_cast<uint32_t>(i);
     next = 258;
     bits = 9;
   };
@@ -93,7 +96,8 @@ Bytes PackBitsEncode(const Bytes& data) {
     size_t n = 1;
     while (i + n < data.size() && n < 128 && data[i + n] != data[i + n - 1]) ++n;
     out.push_back(static_cast<uint8_t>(n - 1));
-    out.insert(out.end(), data.begin() + static_cast<std::ptrdiff_t>(i), data.begin() + static_cast<std::ptrdiff_t>(i + n));
+    out.insert(out.end(), data.begin() + static_cast<std::ptrdiff_t>(i),
+               data.begin() + static_cast<std::ptrdiff_t>(i + n));
     i += n;
   }
   return out;
@@ -103,7 +107,8 @@ Bytes PackBitsEncode(const Bytes& data) {
 std::vector<Bytes> Samples() {
   std::mt19937 random(3);
   std::vector<Bytes> all;
-  for (const size_t n : {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 127, 128, 129, 255, 1000, 4095, 20'000, 200'000}) {
+  for (const size_t n :
+       {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 127, 128, 129, 255, 1000, 4095, 20'000, 200'000}) {
     for (const unsigned symbols : {1u, 2u, 3u, 17u, 256u}) {
       Bytes b(n);
       for (uint8_t& v : b) v = static_cast<uint8_t>(random() % symbols);
@@ -125,14 +130,18 @@ void CheckDecode(const Bytes& encoded, const Bytes& expected, size_t capacity, F
   const size_t made = decode(in.get(), encoded.size(), out.get(), capacity);
   const size_t want = std::min(capacity, expected.size());
   CHECK(made == want);
-  CHECK(std::equal(expected.begin(), expected.begin() + static_cast<std::ptrdiff_t>(std::min(made, want)), out.get()));
+  CHECK(std::equal(expected.begin(),
+                   expected.begin() + static_cast<std::ptrdiff_t>(std::min(made, want)),
+                   out.get()));
 }
 
 }  // namespace
 
 TEST_CASE("LZW decodes what the specification's encoder writes, in both bit orders") {
   const auto lzw = std::make_unique<LzwDecoder>();
-  const auto decode = [&](const uint8_t* s, size_t n, uint8_t* d, size_t c) { return lzw->Decode(s, n, d, c); };
+  const auto decode = [&](const uint8_t* s, size_t n, uint8_t* d, size_t c) {
+    return lzw->Decode(s, n, d, c);
+  };
   for (const Bytes& data : Samples()) {
     for (const bool old_style : {false, true}) {
       for (const bool clear : {true, false}) {
@@ -153,12 +162,14 @@ TEST_CASE("PackBits decodes what it should, to any capacity") {
   for (const Bytes& data : Samples()) {
     CAPTURE(data.size());
     const Bytes encoded = PackBitsEncode(data);
-    for (const size_t capacity : {data.size(), data.size() + 200, data.size() / 2, data.size() * 9 / 10}) {
+    for (const size_t capacity :
+         {data.size(), data.size() + 200, data.size() / 2, data.size() * 9 / 10}) {
       CheckDecode(encoded, data, capacity, PackBitsDecode);
     }
   }
   // The example of TIFF 6.0 section 9 (Apple's), and a no-op in between.
-  const Bytes encoded = {0xfe, 0xaa, 0x02, 0x80, 0x00, 0x2a, 0x80, 0xfd, 0xaa, 0x03, 0x80, 0x00, 0x2a, 0x22, 0xf7, 0xaa};
+  const Bytes encoded = {0xfe, 0xaa, 0x02, 0x80, 0x00, 0x2a, 0x80, 0xfd,
+                         0xaa, 0x03, 0x80, 0x00, 0x2a, 0x22, 0xf7, 0xaa};
   const Bytes expected = {0xaa, 0xaa, 0xaa, 0x80, 0x00, 0x2a, 0xaa, 0xaa, 0xaa, 0xaa, 0x80, 0x00,
                           0x2a, 0x22, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa};
   CheckDecode(encoded, expected, expected.size(), PackBitsDecode);
@@ -168,11 +179,13 @@ TEST_CASE("damaged LZW and PackBits end early and stay inside their buffers") {
   const auto lzw = std::make_unique<LzwDecoder>();
   std::mt19937 random(11);
   Bytes data(3000);
-  for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<uint8_t>(i < 1500 ? random() % 4 : 0);
+  for (size_t i = 0; i < data.size(); ++i)
+    data[i] = static_cast<uint8_t>(i < 1500 ? random() % 4 : 0);
   const Bytes streams[] = {LzwEncode(data, false), LzwEncode(data, true), PackBitsEncode(data)};
   for (int round = 0; round < 6000; ++round) {
     Bytes b = streams[random() % 3];
-    for (unsigned e = 0; e <= random() % 4; ++e) b[random() % b.size()] = static_cast<uint8_t>(random());
+    for (unsigned e = 0; e <= random() % 4; ++e)
+      b[random() % b.size()] = static_cast<uint8_t>(random());
     b.resize(random() % (b.size() + 1));
     const size_t capacity = random() % 5000;
     const std::unique_ptr<uint8_t[]> in(new uint8_t[b.size()]);
@@ -207,7 +220,8 @@ TEST_CASE("predictors are undone for every size, width and number of samples") {
         UndoHorizontal(stored.data(), size, width, samples);
         CHECK(stored == row);
         if (size == 1) continue;
-        // Predictor 3, by the definition: byte planes, most significant first, then byte differences.
+        // Predictor 3, by the definition: byte planes, most significant first, then byte
+        // differences.
         const size_t count = samples * width;
         Bytes planes(row.size());
         for (size_t i = 0; i < count; ++i) {

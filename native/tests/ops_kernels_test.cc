@@ -170,7 +170,7 @@ TEST_CASE("accumulating and resampling kernels agree between instruction sets") 
         using T = decltype(zero);
         CheckSame<T>([&](const KernelTable& k) {
           std::vector<T> acc(static_cast<size_t>(n));
-          std::memcpy(acc.data(), a.data(), acc.size() * sizeof(T));
+          if (n > 0) std::memcpy(acc.data(), a.data(), acc.size() * sizeof(T));
           k.max[d](b.data(), acc.data(), n);
           return acc;
         });
@@ -238,7 +238,7 @@ void CheckBins(bool (*KernelTable::*bin)(const T*, const BinSpec<T>*, uint8_t*, 
   for (const int64_t n : kLengths) {
     TestRow in(DTypeOf<T>::value, n, 4, false);
     std::vector<T> pixels(static_cast<size_t>(n));
-    std::memcpy(pixels.data(), in.data(), pixels.size() * sizeof(T));
+    if (n > 0) std::memcpy(pixels.data(), in.data(), pixels.size() * sizeof(T));
     for (size_t i = 0; i < pixels.size(); i += 5) pixels[i] = edges[i * 7 % 257];
     for (size_t i = 2; i < pixels.size(); i += 5) pixels[i] = std::nextafter(edges[i * 7 % 256 + 1], first);
     std::vector<uint8_t> want;

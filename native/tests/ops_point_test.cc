@@ -2,6 +2,7 @@
 // Point operations, percentiles and projections on images small enough to work out by hand.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -136,6 +137,25 @@ TEST_CASE("percentile interpolates between order statistics") {
   CHECK(Percentile(Image<int8_t>::Of({{-128, 127}}).plane(), 0) == -128);
   CHECK(Percentile(Image<int16_t>::Of({{-32768, 32767, 0}}).plane(), 50) == 0);
   CHECK(Percentile(Image<uint32_t>::Of({{4000000000}}).plane(), 99) == 4000000000);
+}
+
+TEST_CASE("percentile is the order statistic whatever the spread of values") {
+  // A hot pixel, infinities, a range beyond float32's, denormals, and neighbours in rank that are far apart in value.
+  const float inf = std::numeric_limits<float>::infinity();
+  for (const auto& special : {std::vector<float>{1e9f}, {inf, -inf}, {3e38f, -3e38f}, {1e-45f, 2e-45f, 0}, {}}) {
+    auto image = Image<float>::Random(13, 77, 0, special.size() == 3 ? 1e-44 : 50);
+    for (size_t i = 0; i < special.size(); ++i) image.at(static_cast<int64_t>(i), 5) = special[i];
+    auto sorted = image.values();
+    std::sort(sorted.begin(), sorted.end());
+    for (int64_t k = 0; k < 1001; k += 7) {
+      const double got = Percentile(image.plane(), 100.0 * static_cast<double>(k) / 1000), want = sorted[static_cast<size_t>(k)];
+      CHECK((got == want || got == doctest::Approx(want)));  // the position may fall short of k by an ulp
+    }
+    CHECK(Percentile(image.plane(), 100) == static_cast<double>(sorted.back()));
+  }
+  auto words = Image<int32_t>::Of({{INT32_MIN, INT32_MAX, 5, 6}});
+  CHECK(Percentile(words.plane(), 50) == 5.5);
+  CHECK(Percentile(words.plane(), 100) == INT32_MAX);
 }
 
 TEST_CASE("percentile refuses NaN, no pixels, and q outside 0..100") {

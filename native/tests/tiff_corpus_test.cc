@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Reads the files that scripts/make-tiff-corpus.py wrote with tifffile, demands its pixels exactly, and then damages every file in many ways.
+// Reads the files that scripts/make-tiff-corpus.py wrote with tifffile, demands its pixels exactly,
+// and then damages every file in many ways.
 //
-// TILECAST_TIFF_CORPUS names the folder; scripts/test.mjs makes it. TILECAST_TIFF_FUZZ multiplies the number of mutations.
+// TILECAST_TIFF_CORPUS names the folder; scripts/test.mjs makes it. TILECAST_TIFF_FUZZ multiplies
+// the number of mutations.
 #include <doctest/doctest.h>
 
 #include <fcntl.h>
@@ -34,7 +36,8 @@ struct Sample {
 
 const char* Folder() {
   const char* folder = std::getenv("TILECAST_TIFF_CORPUS");
-  if (folder == nullptr) MESSAGE("TILECAST_TIFF_CORPUS is not set: the corpus written by tifffile is left out");
+  if (folder == nullptr)
+    MESSAGE("TILECAST_TIFF_CORPUS is not set: the corpus written by tifffile is left out");
   return folder;
 }
 
@@ -67,10 +70,12 @@ TEST_CASE("reads every file of the corpus as tifffile does") {
   TiffReader reader;  // one for all, as a worker has
   for (const Sample& s : Manifest(folder)) {
     CAPTURE(s.name);
-    if (s.path == "libtiff") REQUIRE_MESSAGE(!LibtiffVersion().empty(), "install libtiff to run this test");
+    if (s.path == "libtiff")
+      REQUIRE_MESSAGE(!LibtiffVersion().empty(), "install libtiff to run this test");
     reader.Open(folder + ("/" + s.name));
     REQUIRE(reader.page_count() == s.pages);
-    const std::vector<char> expected = Bytes(folder + std::string("/").append(s.name, 0, s.name.size() - 4).append(".raw"));
+    const std::vector<char> expected =
+        Bytes(folder + std::string("/").append(s.name, 0, s.name.size() - 4).append(".raw"));
     size_t at = 0;
     for (int page = 0; page < s.pages; ++page) {
       const TiffPage& p = reader.page(page);
@@ -84,15 +89,18 @@ TEST_CASE("reads every file of the corpus as tifffile does") {
         for (const int64_t padding : {0, 16}) {
           const int64_t row = p.width * static_cast<int64_t>(DTypeSize(p.dtype));
           std::vector<char> pixels(static_cast<size_t>((row + padding) * p.height), char(0x5a));
-          const Plane plane{reinterpret_cast<std::byte*>(pixels.data()), p.dtype, p.height, p.width, row + padding};
+          const Plane plane{reinterpret_cast<std::byte*>(pixels.data()), p.dtype, p.height, p.width,
+                            row + padding};
           reader.ReadPlane(page, sample, plane);
           REQUIRE(at + static_cast<size_t>(row * p.height) <= expected.size());
           bool equal = true;
           bool untouched = true;
           for (int64_t y = 0; y < p.height; ++y) {
             const char* got = pixels.data() + y * (row + padding);
-            equal = equal && std::memcmp(got, expected.data() + at + y * row, static_cast<size_t>(row)) == 0;
-            untouched = untouched && std::all_of(got + row, got + row + padding, [](char c) { return c == 0x5a; });
+            equal = equal &&
+                    std::memcmp(got, expected.data() + at + y * row, static_cast<size_t>(row)) == 0;
+            untouched = untouched && std::all_of(got + row, got + row + padding,
+                                                 [](char c) { return c == 0x5a; });
           }
           CHECK_MESSAGE(equal, "page " << page << ", sample " << sample << ", padding " << padding);
           CHECK_MESSAGE(untouched, "bytes between the rows were written");
@@ -106,10 +114,11 @@ TEST_CASE("reads every file of the corpus as tifffile does") {
 
 namespace {
 
-// Reads whatever of the file can be read; only a typed Error may come out, and only of the kinds that say something about a file.
-// Returns whether anything failed.
+// Reads whatever of the file can be read; only a typed Error may come out, and only of the kinds
+// that say something about a file. Returns whether anything failed.
 bool ReadAll(TiffReader& reader, const std::string& path) {
-  // A field that claims a huge image is the caller's to refuse (a pool's slot is too small): no test needs that much memory.
+  // A field that claims a huge image is the caller's to refuse (a pool's slot is too small): no
+  // test needs that much memory.
   constexpr int64_t kMaxPixels = 4 << 20;
   bool failed = false;
   const auto attempt = [&](auto&& f) {
@@ -142,10 +151,12 @@ bool ReadAll(TiffReader& reader, const std::string& path) {
   return failed;
 }
 
-// One file that takes every damaged form in turn; kept open, as creating tens of thousands of files would be most of the test's time.
+// One file that takes every damaged form in turn; kept open, as creating tens of thousands of files
+// would be most of the test's time.
 class DamagedFile {
  public:
-  explicit DamagedFile(const std::string& path) : path_(path), fd_(::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600)) {
+  explicit DamagedFile(const std::string& path)
+      : path_(path), fd_(::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600)) {
     REQUIRE(fd_ >= 0);
   }
   ~DamagedFile() { ::close(fd_); }
@@ -190,9 +201,11 @@ TEST_CASE("a damaged file of the corpus is a typed error or an image, never more
   for (const Sample& s : Manifest(folder)) {
     CAPTURE(s.name);
     const std::vector<char> original = Bytes(folder + ("/" + s.name));
-    if (original.size() > 200'000) continue;  // structure is what is damaged here, and small files have it all
+    if (original.size() > 200'000)
+      continue;  // structure is what is damaged here, and small files have it all
     const bool through_libtiff = s.path == "libtiff";
-    // The short form: twenty damaged forms of each file, some 14 000 in all, fewer where libtiff decodes.
+    // The short form: twenty damaged forms of each file, some 14 000 in all, fewer where libtiff
+    // decodes.
     const int truncations = (through_libtiff ? 2 : 4) * factor;
     const int mutations = (through_libtiff ? 6 : 16) * factor;
     for (int i = 0; i < truncations; ++i) {
@@ -207,16 +220,23 @@ TEST_CASE("a damaged file of the corpus is a typed error or an image, never more
       for (size_t e = 0; e < edits; ++e) {
         // Two in three edits hit the header or the directory, which steer everything else.
         const size_t kind = below(6);
-        const size_t at = kind == 0   ? below(16)
+        const size_t at = kind == 0  ? below(16)
                           : kind < 4 ? std::min(directory + below(260), bytes.size() - 1)
                                      : below(bytes.size());
         constexpr uint8_t interesting[] = {0, 1, 2, 3, 4, 5, 8, 16, 0x7f, 0x80, 0xfe, 0xff};
         switch (below(4)) {
-          case 0: bytes[at] = static_cast<char>(random()); break;
-          case 1: bytes[at] = static_cast<char>(bytes[at] ^ (1 << below(8))); break;
-          case 2: bytes[at] = static_cast<char>(interesting[below(std::size(interesting))]); break;
+          case 0:
+            bytes[at] = static_cast<char>(random());
+            break;
+          case 1:
+            bytes[at] = static_cast<char>(bytes[at] ^ (1 << below(8)));
+            break;
+          case 2:
+            bytes[at] = static_cast<char>(interesting[below(std::size(interesting))]);
+            break;
           default:
-            for (size_t k = at; k < std::min(at + 4, bytes.size()); ++k) bytes[k] = static_cast<char>(0xff);
+            for (size_t k = at; k < std::min(at + 4, bytes.size()); ++k)
+              bytes[k] = static_cast<char>(0xff);
         }
       }
       damaged.Become(bytes.data(), bytes.size());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// TiffReader on files made here: what it refuses and how, and what real writers do that no specification allows.
+// TiffReader on files made here: what it refuses and how, and what real writers do that no
+// specification allows.
 #include <doctest/doctest.h>
 
 #include <libdeflate.h>
@@ -189,8 +190,9 @@ TEST_CASE("a strip that is too short names its page and where it lies") {
   CHECK(e.page() == 1);
   const auto offset = static_cast<int64_t>(end - (shorter.size() + 1) / 2 * 2);
   CHECK(e.offset() == offset);
-  CHECK(std::string(e.what()) == path + ", page 1, byte " + std::to_string(offset) + ": strip 1 (deflate, " +
-                                     std::to_string(shorter.size()) + " bytes) decodes to 4 of 6 bytes");
+  CHECK(std::string(e.what()) == path + ", page 1, byte " + std::to_string(offset) +
+                                     ": strip 1 (deflate, " + std::to_string(shorter.size()) +
+                                     " bytes) decodes to 4 of 6 bytes");
 }
 
 TEST_CASE("a strip that is longer than its rows is read to the end of the image") {
@@ -199,11 +201,48 @@ TEST_CASE("a strip that is longer than its rows is read to the end of the image"
   TiffReader reader;
   TiffWriter w;
   // The last strip is padded to its full height, and bytes follow the stream.
-  w.Grey(3, 3, 16, 2, 8, {Deflate(Words({1, 2, 3, 4, 5, 6})), Deflate(Words({7, 8, 9, 0, 0, 0})) + "padding"});
+  w.Grey(3, 3, 16, 2, 8,
+         {Deflate(Words({1, 2, 3, 4, 5, 6})), Deflate(Words({7, 8, 9, 0, 0, 0})) + "padding"});
   w.Page();
   w.Save(path);
   reader.Open(path);
   CHECK(ReadAs<uint16_t>(reader) == std::vector<uint16_t>{1, 2, 3, 4, 5, 6, 7, 8, 9});
+}
+
+TEST_CASE("strips may lie in any order and far apart") {
+  const ScratchFolder folder;
+  const std::string path = folder.path() + "/a.tif";
+  TiffReader reader;
+  for (const uint16_t compression : {1, 8}) {
+    CAPTURE(compression);
+    TiffWriter w;
+    std::vector<uint16_t> pixels;
+    std::vector<std::string> strips;
+    for (uint16_t y = 0; y < 40; ++y) {
+      std::vector<uint16_t> row;
+      for (uint16_t x = 0; x < 30; ++x) row.push_back(static_cast<uint16_t>(y * 1000 + x * x));
+      pixels.insert(pixels.end(), row.begin(), row.end());
+      strips.push_back(compression == 8 ? Deflate(Words(row)) : Words(row));
+    }
+    w.Grey(30, 40, 16, 1, compression, strips);
+    // The same strips again: odd ones descending, with gaps of up to 2 MB, even ones ascending.
+    std::vector<uint64_t> offsets(40), counts(40);
+    for (size_t i = 40; i-- > 0;) {
+      if (i % 2 == 0) continue;
+      w.Data(std::string(i % 8 == 1 ? 2'000'000 : 40'000 * (i % 3), 'g'));
+      offsets[i] = w.Data(strips[i]);
+    }
+    for (size_t i = 0; i < 40; ++i) {
+      counts[i] = strips[i].size();
+      if (i % 2 == 0) offsets[i] = w.Data(strips[i]);
+    }
+    w.Set(273, 4, offsets);
+    w.Set(279, 4, counts);
+    w.Page();
+    w.Save(path);
+    reader.Open(path);
+    CHECK(ReadAs<uint16_t>(reader) == pixels);
+  }
 }
 
 TEST_CASE("a chain of pages that runs in a circle is damaged, and its pages can be read") {
@@ -243,11 +282,25 @@ TEST_CASE("claims of absurd size cost neither memory nor time") {
     damaged([](TiffWriter& w) { w.Set(257, 16, {0}); });
     damaged([](TiffWriter& w) { w.Set(256, 4, {0x7fffffff}), w.Set(257, 4, {0x7fffffff}); });
     damaged([](TiffWriter& w) { w.Set(257, 4, {0x7fffffff}); });
-    damaged([](TiffWriter& w) { w.Set(257, 4, {0x7fffffff}), w.Set(278, 4, {0x7fffffff}), w.Set(259, 3, {50000}); });
+    damaged([](TiffWriter& w) {
+      w.Set(257, 4, {0x7fffffff}), w.Set(278, 4, {0x7fffffff}), w.Set(259, 3, {50000});
+    });
   }
   SUBCASE("samples") {
-    damaged([](TiffWriter& w) { w.Set(277, 3, {65535}), w.Set(256, 4, {0x7fffffff}), w.Set(257, 4, {0x7fffffff}); });
+    damaged([](TiffWriter& w) {
+      w.Set(277, 3, {65535}), w.Set(256, 4, {0x7fffffff}), w.Set(257, 4, {0x7fffffff});
+    });
     damaged([](TiffWriter& w) { w.Set(277, 3, {0}); });
+    // One strip of 2^79 bytes, which 64 bits do not count.
+    for (const uint16_t compression : {1, 5, 8, 32773, 50000}) {
+      damaged([=](TiffWriter& w) {
+        w.Set(259, 3, {compression});
+        w.Set(277, 3, {65535});
+        w.Set(256, 4, {0x7fffffff});
+        w.Set(257, 4, {0x7fffffff});
+        w.Set(278, 4, {0x7fffffff});
+      });
+    }
   }
   SUBCASE("strips") {
     damaged([](TiffWriter& w) { w.Set(278, 3, {0}); });
@@ -261,7 +314,8 @@ TEST_CASE("claims of absurd size cost neither memory nor time") {
   SUBCASE("tiles") {
     damaged([](TiffWriter& w) { w.Set(322, 4, {0x7fffffff}), w.Set(323, 4, {0x7fffffff}); });
     damaged([](TiffWriter& w) { w.Set(322, 4, {0}), w.Set(323, 4, {16}); });
-    damaged([](TiffWriter& w) { w.Set(322, 4, {1}), w.Set(323, 4, {1}), w.Set(256, 4, {0x7fffffff}); });
+    damaged(
+        [](TiffWriter& w) { w.Set(322, 4, {1}), w.Set(323, 4, {1}), w.Set(256, 4, {0x7fffffff}); });
   }
 }
 
@@ -275,10 +329,14 @@ TEST_CASE("files that are no TIFF say so") {
   };
   CHECK(message("") == path + ": the file is empty");
   CHECK(message("II*") == path + ": not a TIFF: only 3 bytes");
-  CHECK(message("\x89PNG\r\n\x1a\n...") == path + ", byte 0: not a TIFF: it starts with neither II nor MM");
-  CHECK(message(std::string("II\x2c\0\0\0\0\0", 8)) == path + ", byte 2: not a TIFF: version 44, expected 42 or 43");
-  CHECK(message(std::string("II*\0\0\0\0\0", 8)) == path + ": the file has no page: its writer did not finish");
-  CHECK(message(std::string("II*\0\xff\xff\0\0", 8)).find("behind the end of the file") != std::string::npos);
+  CHECK(message("\x89PNG\r\n\x1a\n...") ==
+        path + ", byte 0: not a TIFF: it starts with neither II nor MM");
+  CHECK(message(std::string("II\x2c\0\0\0\0\0", 8)) ==
+        path + ", byte 2: not a TIFF: version 44, expected 42 or 43");
+  CHECK(message(std::string("II*\0\0\0\0\0", 8)) ==
+        path + ": the file has no page: its writer did not finish");
+  CHECK(message(std::string("II*\0\xff\xff\0\0", 8)).find("behind the end of the file") !=
+        std::string::npos);
 }
 
 TEST_CASE("folders, FIFOs and missing files are refused by the system's name for it") {
@@ -286,7 +344,8 @@ TEST_CASE("folders, FIFOs and missing files are refused by the system's name for
   TiffReader reader;
   const std::string fifo = folder.path() + "/fifo";
   REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
-  CHECK(std::string(Thrown(Code::kIo, [&] { reader.Open(fifo); }).what()) == fifo + ": is not a regular file");
+  CHECK(std::string(Thrown(Code::kIo, [&] { reader.Open(fifo); }).what()) ==
+        fifo + ": is not a regular file");
   CHECK(std::string(Thrown(Code::kIo, [&] { reader.Open(folder.path()); }).what()) ==
         folder.path() + ": is a directory, not a file");
   const std::string missing = folder.path() + "/missing.tif";
@@ -318,10 +377,13 @@ TEST_CASE("wrong destinations, pages and samples are refused") {
   TiffReader reader;
   reader.Open(path);
   uint16_t pixels[12];
-  const Error e = Thrown(Code::kOpShape, [&] { reader.ReadPlane(0, 0, PackedPlane(pixels, DType::kU8, 2, 3)); });
-  CHECK(std::string(e.what()) == path + ", page 0: the destination is 2 x 3 uint8, the page 2 x 3 uint16");
+  const Error e = Thrown(Code::kOpShape,
+                         [&] { reader.ReadPlane(0, 0, PackedPlane(pixels, DType::kU8, 2, 3)); });
+  CHECK(std::string(e.what()) ==
+        path + ", page 0: the destination is 2 x 3 uint8, the page 2 x 3 uint16");
   Thrown(Code::kOpShape, [&] { reader.ReadPlane(0, 0, PackedPlane(pixels, DType::kU16, 3, 2)); });
-  Thrown(Code::kInvalidArgument, [&] { reader.ReadPlane(0, 1, PackedPlane(pixels, DType::kU16, 2, 3)); });
+  Thrown(Code::kInvalidArgument,
+         [&] { reader.ReadPlane(0, 1, PackedPlane(pixels, DType::kU16, 2, 3)); });
   Thrown(Code::kInvalidArgument, [&] { reader.page(1); });
   Thrown(Code::kInvalidArgument, [&] { reader.page(-1); });
   reader.Close();
@@ -372,7 +434,8 @@ TEST_CASE("a scan gives each file its own result") {
   for (int i = 0; i < 40; ++i) {
     paths.push_back(folder.path() + "/" + std::to_string(i) + ".tif");
     TiffWriter w;
-    w.Grey(static_cast<uint64_t>(i + 1), 1, 8, 1, 1, {std::string(static_cast<size_t>(i + 1), 'x')});
+    w.Grey(static_cast<uint64_t>(i + 1), 1, 8, 1, 1,
+           {std::string(static_cast<size_t>(i + 1), 'x')});
     w.Set(270, 2, {'d', 0});
     w.Page();
     w.Page();

@@ -105,15 +105,28 @@ class TiffWriter {
   size_t OffsetSize() const { return big_tiff_ ? 8 : 4; }
   static size_t Size(uint16_t type) {
     switch (type) {
-      case 3: case 8: return 2;
-      case 4: case 9: case 11: case 13: return 4;
-      case 12: case 16: case 17: case 18: return 8;
-      case 5: return 4;  // given as numerator, denominator
-      default: return 1;
+      case 3:
+      case 8:
+        return 2;
+      case 4:
+      case 9:
+      case 11:
+      case 13:
+        return 4;
+      case 12:
+      case 16:
+      case 17:
+      case 18:
+        return 8;
+      case 5:
+        return 4;  // given as numerator, denominator
+      default:
+        return 1;
     }
   }
   void Put(uint64_t v, size_t n) {
-    for (size_t i = 0; i < n; ++i) bytes_ += static_cast<char>(v >> (8 * (big_endian_ ? n - 1 - i : i)));
+    for (size_t i = 0; i < n; ++i)
+      bytes_ += static_cast<char>(v >> (8 * (big_endian_ ? n - 1 - i : i)));
   }
   void Patch(size_t at, uint64_t v) {
     std::string rest = bytes_.substr(at + OffsetSize());

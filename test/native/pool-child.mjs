@@ -6,9 +6,10 @@ import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 
 const file = fileURLToPath(import.meta.url);
-const addon = createRequire(import.meta.url)("node-gyp-build")(join(dirname(file), "..", ".."));
 
+/** The addon is loaded here, so that a main thread whose workers alone have pools does not hold it. */
 function makePool() {
+  const addon = createRequire(import.meta.url)("node-gyp-build")(join(dirname(file), "..", ".."));
   const pool = addon.TilePool.create(4096, 2);
   process.stdout.write(`${pool.id}\n`);
   return pool;
@@ -101,6 +102,10 @@ const ways = {
       runWorker(["exit", "end", "wait"][i % 3]).on("message", function () {
         this.terminate();
       });
+  },
+  "signal after the only worker with the addon ended": () => {
+    runWorker("end").on("exit", () => process.stdout.write("ended\n"));
+    stay();
   },
   "signal while workers have pools": () => {
     runWorker("wait");

@@ -87,6 +87,14 @@ describe("a process with a pool leaves nothing in /dev/shm", () => {
     expect(left(ending.ids)).toEqual([]);
   });
 
+  it("a signal after the only worker that had loaded the addon ended: its handler is still there", async () => {
+    const ending = await end("signal after the only worker with the addon ended", (child, n) => {
+      if (n === 2) child.kill("SIGTERM");
+    });
+    expect(ending).toMatchObject({ code: null, signal: "SIGTERM" });
+    expect(left(ending.ids)).toEqual([]);
+  });
+
   it("a signal while a worker thread has the pool", async () => {
     const ending = await end("signal while workers have pools", (child) => child.kill("SIGINT"));
     expect(ending).toMatchObject({ code: null, signal: "SIGINT" });

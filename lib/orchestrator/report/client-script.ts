@@ -6,7 +6,7 @@
  * writes them with textContent and setAttribute only. State lives in the URL's fragment, so that a view can be linked to:
  * `#measure=1&view=0&outlines=0&well=B03&theme=dark`.
  */
-export const clientScript = String.raw`"use strict";
+export const clientScript = `"use strict";
 (() => {
 const byId = (id) => document.getElementById(id);
 const root = document.documentElement;

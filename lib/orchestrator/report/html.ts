@@ -28,7 +28,7 @@ export function escapeHtml(text: string): string {
   return text.replace(invisible, "\uFFFD").replace(/[&<>"']/g, (c) => entities[c] as string);
 }
 
-/** Markup from our own source code. Never call it with data. */
+/** Markup and encoded bytes of our own making. Never call it with text that came from outside. */
 export function trusted(text: string): Html {
   return new Html(text);
 }

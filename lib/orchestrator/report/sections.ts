@@ -136,8 +136,14 @@ function relativeUrl(path: string): string {
   return `./${path.split("/").map(encodeURIComponent).join("/")}`;
 }
 
-/** What run() writes when the data does not say otherwise. */
-const usualOutputs = { images: "plate.ome.zarr", exampleImage: null, tables: ["measurements.csv"] };
+/** What run() writes when the data does not say otherwise: a table only where there is something to measure. */
+function usualOutputs(data: ReportData): NonNullable<ReportData["outputs"]> {
+  return {
+    images: "plate.ome.zarr",
+    exampleImage: null,
+    tables: data.measurements.length > 0 ? ["measurements.csv"] : [],
+  };
+}
 
 function exampleImage(data: ReportData): string {
   const well = (data.wells.find((w) => w.status === "done") ?? data.wells[0])?.well;
@@ -147,7 +153,7 @@ function exampleImage(data: ReportData): string {
 }
 
 export function howToOpen(data: ReportData): Html {
-  const { images, tables, exampleImage: given } = data.outputs ?? usualOutputs;
+  const { images, tables, exampleImage: given } = data.outputs ?? usualOutputs(data);
   const example = given ?? exampleImage(data);
   // JSON's string literals are Python's and JavaScript's too.
   const store = JSON.stringify(images);

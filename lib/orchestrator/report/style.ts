@@ -112,13 +112,13 @@ select{font:inherit;font-size:14px;color:var(--ink);background:var(--card);borde
 .pic{position:relative;display:block;overflow:hidden;border-radius:8px;background:#000;isolation:isolate}
 .dense .pic{border-radius:4px}.dense .outline{opacity:.5}
 .pic{outline:0 solid var(--accent)}.flawed .pic{outline:2px solid var(--bad);outline-offset:-2px}.waiting .pic{outline:1px dashed var(--edge);outline-offset:-1px}
-.tile:hover .pic{outline:2px solid var(--accent);outline-offset:-2px}.tile.marked .pic{outline:3px solid var(--accent);outline-offset:-3px}
+.tile:hover .pic{outline:2px solid #35d0ea;outline-offset:-2px}.tile.marked .pic{outline:4px solid #35d0ea;outline-offset:-4px}
 .pic img{display:block;width:100%;height:100%}
 .layer,.outline{position:absolute;inset:0;display:none}
 [data-view=composite] .layer{display:block;mix-blend-mode:screen;isolation:isolate}
 [data-view=composite] .layer::after{content:"";position:absolute;inset:0;background:var(--tint);mix-blend-mode:multiply}
 [data-view=composite] .outline{display:block}
-.outline{opacity:.85}
+.outline{opacity:.65}.well-body .outline{opacity:.9}
 .no-outlines .outline{display:none!important}
 .c0{--tint:var(--tint-0)}.c1{--tint:var(--tint-1)}.c2{--tint:var(--tint-2)}.c3{--tint:var(--tint-3)}.c4{--tint:var(--tint-4)}.c5{--tint:var(--tint-5)}.c6{--tint:var(--tint-6)}.c7{--tint:var(--tint-7)}
 .pic.empty{aspect-ratio:1;display:grid;place-items:center;background:repeating-linear-gradient(45deg,var(--bad-ground) 0 5px,transparent 5px 10px) var(--well);color:var(--bad);font-size:12px;text-align:center}
@@ -178,6 +178,6 @@ dialog::backdrop{background:rgb(8 12 16/.6)}
 #well-failures{padding-left:18px;color:var(--bad);font-size:13.5px;margin-top:12px;overflow-wrap:anywhere}#well-failures:empty{display:none}
 @media (max-width:1020px){.figures{grid-template-columns:repeat(3,1fr)}.figure:nth-child(n+4){border-top:1px solid var(--line)}.plate-layout{grid-template-columns:minmax(0,1fr);gap:20px}.plate-side{max-width:420px}}
 @media (max-width:760px){.columns,.well-body{grid-template-columns:minmax(0,1fr)}}
-@media (max-width:620px){.plate .labels{font-size:min(11px,calc(var(--label)*1.9))}nav a{font-size:13.5px}body{font-size:14.5px}header.top,main,footer{padding-left:14px;padding-right:14px}.card{padding:18px 16px 20px}.bar{flex-wrap:wrap;gap:10px 14px}.bar nav{order:3;width:100%;gap:4px 13px}.title{padding:24px 0 20px}h1{font-size:27px}.lead .quiet{display:block;margin:4px 0 0}.figures{grid-template-columns:repeat(2,1fr)}.figure:nth-child(n+3){border-top:1px solid var(--line)}.figure dd{font-size:20px}.montage.placed:not(.dense){grid-template-columns:repeat(auto-fill,minmax(92px,1fr))}.placed:not(.dense) .tile{grid-area:auto!important}.failures td:nth-child(2){white-space:normal}}
-@media print{:root,:root:not([data-theme=light]),:root[data-theme=dark]{${light};--ground:#fff}body{font-size:11px;-webkit-print-color-adjust:exact;print-color-adjust:exact}nav,.icon,.skip,#tip,dialog,.controls,.copy{display:none!important}.bar{padding-top:0}.title{padding:14px 0}.card{break-inside:avoid;box-shadow:none;padding:14px}#montage,#failures{break-inside:auto}.tile{break-inside:avoid;content-visibility:visible}.tall{max-height:none}header.top,main,footer{max-width:none;padding:0}}
+@media (max-width:620px){.plate .labels{font-size:min(11px,calc(var(--label)*1.9))}nav a{font-size:13.5px}body{font-size:14.5px}header.top,main,footer{padding-left:14px;padding-right:14px}.card{padding:18px 16px 20px}.bar{flex-wrap:wrap;gap:10px 14px}.bar nav{order:3;width:100%;gap:4px 13px}.title{padding:24px 0 20px}h1{font-size:27px}.lead .quiet{display:block;margin:4px 0 0}.figures{grid-template-columns:repeat(2,1fr)}.figure:nth-child(n+3){border-top:1px solid var(--line)}.figure dd{font-size:20px}.montage.placed:not(.dense){grid-template-columns:repeat(auto-fill,minmax(92px,1fr))}.placed:not(.dense) .tile{grid-area:auto!important}.failures thead{display:none}.failures tr{display:block;padding:10px 0;border-bottom:1px solid var(--line)}.failures th,.failures td{display:block;border:0;padding:1px 14px}.ticks{font-size:17px}}
+@media print{:root,:root:not([data-theme=light]),:root[data-theme=dark]{${light};--ground:#fff}body{font-size:11px;-webkit-print-color-adjust:exact;print-color-adjust:exact}nav,.icon,.skip,#tip,dialog,.controls,.copy{display:none!important}.bar{padding-top:0}.title{padding:14px 0}.card{break-inside:avoid;box-shadow:none;padding:14px}#montage,#failures{break-inside:auto}.tile{break-inside:avoid;content-visibility:visible}.plate{max-height:none}.tall{max-height:none}.scroll{overflow:visible}.caption{font-size:8px;gap:2px}.montage.placed{grid-template-columns:repeat(var(--columns),minmax(0,1fr))}header.top,main,footer{max-width:none;padding:0}}
 `;

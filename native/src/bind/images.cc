@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Reading image files for JavaScript: headers of many files in one promise, single planes into loaned slots, codec versions.
+// Reading image files for JavaScript: headers of many files in one promise, single planes into
+// loaned slots, codec versions.
 #include <libdeflate.h>
 #include <lz4.h>
 #include <zstd.h>
@@ -29,17 +30,20 @@ Napi::Error InvalidArgument(Napi::Env env, const std::string& message) {
 uint32_t ToUint32(const Napi::Value& value, const char* name, uint32_t max) {
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
   if (!(number >= 0) || number > max || std::floor(number) != number) {
-    throw InvalidArgument(value.Env(), std::string(name) + " must be an integer of 0 to " + std::to_string(max));
+    throw InvalidArgument(value.Env(),
+                          std::string(name) + " must be an integer of 0 to " + std::to_string(max));
   }
   return static_cast<uint32_t>(number);
 }
 
 std::string ToPath(const Napi::Value& value, const char* name) {
-  if (!value.IsString()) throw InvalidArgument(value.Env(), std::string(name) + " must be a string");
+  if (!value.IsString())
+    throw InvalidArgument(value.Env(), std::string(name) + " must be a string");
   return value.As<Napi::String>().Utf8Value();
 }
 
-// A promise that work on a libuv thread settles. Subclasses keep what the work needs and makes; an Error of the core rejects.
+// A promise that work on a libuv thread settles. Subclasses keep what the work needs and makes; an
+// Error of the core rejects.
 class PromiseWorker : public Napi::AsyncWorker {
  public:
   Napi::Promise Start() {
@@ -52,7 +56,7 @@ class PromiseWorker : public Napi::AsyncWorker {
   PromiseWorker(Napi::Env env, const char* name)
       : Napi::AsyncWorker(env, name), deferred_(Napi::Promise::Deferred::New(env)) {}
 
-  virtual void Work() = 0;                       // on the libuv thread
+  virtual void Work() = 0;                        // on the libuv thread
   virtual Napi::Value Result(Napi::Env env) = 0;  // on JavaScript's thread
 
  private:
@@ -103,14 +107,32 @@ class ScanWorker final : public PromiseWorker {
 
  private:
   enum Key {
-    kWidth, kHeight, kSamples, kDtype, kCompression, kPredictor, kTiled, kChunkWidth, kChunkHeight, kBigEndian,
-    kPages, kThumbnail, kFastPath, kDescription, kPixelSizeXUm, kPixelSizeYUm, kBytes, kMtimeMs, kKeyCount,
+    kWidth,
+    kHeight,
+    kSamples,
+    kDtype,
+    kCompression,
+    kPredictor,
+    kTiled,
+    kChunkWidth,
+    kChunkHeight,
+    kBigEndian,
+    kPages,
+    kThumbnail,
+    kFastPath,
+    kDescription,
+    kPixelSizeXUm,
+    kPixelSizeYUm,
+    kBytes,
+    kMtimeMs,
+    kKeyCount,
   };
   struct Keys {
     explicit Keys(Napi::Env env) {
       constexpr const char* names[kKeyCount] = {
-          "width", "height", "samples", "dtype", "compression", "predictor", "tiled", "chunkWidth", "chunkHeight",
-          "bigEndian", "pages", "thumbnail", "fastPath", "description", "pixelSizeXUm", "pixelSizeYUm", "bytes", "mtimeMs"};
+          "width",    "height",      "samples",      "dtype",        "compression", "predictor",
+          "tiled",    "chunkWidth",  "chunkHeight",  "bigEndian",    "pages",       "thumbnail",
+          "fastPath", "description", "pixelSizeXUm", "pixelSizeYUm", "bytes",       "mtimeMs"};
       for (int k = 0; k < kKeyCount; ++k) values[k] = Napi::String::New(env, names[k]);
       for (int t = 0; t < kDTypeCount; ++t) {
         dtypes[t] = Napi::String::New(env, std::string(DTypeName(static_cast<DType>(t))));
@@ -132,8 +154,12 @@ class ScanWorker final : public PromiseWorker {
       o.Set("error", e);
       return o;
     }
-    const auto number = [&](Key key, auto v) { o.Set(keys.values[key], Napi::Number::New(env, static_cast<double>(v))); };
-    const auto boolean = [&](Key key, bool v) { o.Set(keys.values[key], Napi::Boolean::New(env, v)); };
+    const auto number = [&](Key key, auto v) {
+      o.Set(keys.values[key], Napi::Number::New(env, static_cast<double>(v)));
+    };
+    const auto boolean = [&](Key key, bool v) {
+      o.Set(keys.values[key], Napi::Boolean::New(env, v));
+    };
     const TiffPage& p = r.page;
     number(kWidth, p.width);
     number(kHeight, p.height);
@@ -163,8 +189,10 @@ class ScanWorker final : public PromiseWorker {
 
 class ReadPlaneWorker final : public PromiseWorker {
  public:
-  // Takes a lease of its own, so that a release by JavaScript meanwhile cannot give the slot to another writer.
-  ReadPlaneWorker(Napi::Env env, std::shared_ptr<TilePool> pool, Loan loan, std::string path, int page, int sample)
+  // Takes a lease of its own, so that a release by JavaScript meanwhile cannot give the slot to
+  // another writer.
+  ReadPlaneWorker(Napi::Env env, std::shared_ptr<TilePool> pool, Loan loan, std::string path,
+                  int page, int sample)
       : PromiseWorker(env, "tilecast.readPlane"),
         pool_(std::move(pool)),
         loan_(loan),
@@ -188,7 +216,8 @@ class ReadPlaneWorker final : public PromiseWorker {
     } const finally{*this};
     reader().Open(path_);
     layout_ = reader().layout(page_);
-    const Plane dst = PackedPlane(pool_->data(loan_.slot), layout_.dtype, layout_.height, layout_.width);
+    const Plane dst =
+        PackedPlane(pool_->data(loan_.slot), layout_.dtype, layout_.height, layout_.width);
     if (static_cast<uint64_t>(dst.bytes()) > pool_->slot_bytes()) {
       throw Error(Code::kSlotTooSmall,
                   "the image needs " + std::to_string(dst.bytes()) + " bytes, a slot has " +
@@ -270,11 +299,13 @@ Napi::Value ReadPlane(const Napi::CallbackInfo& info) {
     std::shared_ptr<TilePool> pool = UnwrapPool(info[0]);
     constexpr auto max = std::numeric_limits<uint32_t>::max();
     constexpr auto max_int = static_cast<uint32_t>(std::numeric_limits<int>::max());
-    const Loan loan{ToUint32(info[1], "slot", pool->slots() - 1), ToUint32(info[2], "generation", max)};
+    const Loan loan{ToUint32(info[1], "slot", pool->slots() - 1),
+                    ToUint32(info[2], "generation", max)};
     std::string path = ToPath(info[3], "path");
     const auto page = static_cast<int>(ToUint32(info[4], "page", max_int));
     const auto sample = static_cast<int>(ToUint32(info[5], "sample", max_int));
-    return (new ReadPlaneWorker(env, std::move(pool), loan, std::move(path), page, sample))->Start();
+    return (new ReadPlaneWorker(env, std::move(pool), loan, std::move(path), page, sample))
+        ->Start();
   });
 }
 

@@ -24,7 +24,8 @@ class PoolObject;
 // function.
 struct Environment : std::enable_shared_from_this<Environment> {
   Napi::FunctionReference constructor;
-  std::shared_ptr<TilePool> made;  // by `create`, on its way into the constructor
+  std::shared_ptr<TilePool> made;  // by `create` or `attach`, on its way into the constructor
+  bool attached = false;           // by `attach`
   std::set<PoolObject*> open;
 };
 
@@ -99,6 +100,7 @@ class PoolObject : public Napi::ObjectWrap<PoolObject>, private Bridge::Owner {
   void Forget(uint64_t ticket);
 
   std::shared_ptr<TilePool> pool_;  // null after close
+  bool attached_ = false;           // another thread made it and closes it
   std::shared_ptr<Environment> environment_;
   std::string id_;
   PoolStats last_;  // of the creation while open, of the end after close
@@ -160,6 +162,7 @@ PoolObject::PoolObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<PoolOb
   environment_ = environment->shared_from_this();
   environment_->open.insert(this);
   pool_ = pool;
+  attached_ = environment->attached;
   id_ = pool_->id();
   last_ = pool_->Stats();
 }
@@ -173,7 +176,7 @@ void PoolObject::CloseNative() {
     std::exchange(bridge_, nullptr)->Shut();
   }
   if (granted_) pool_->Release(*std::exchange(granted_, std::nullopt));
-  pool_->Close();
+  if (!attached_) pool_->Close();
   last_ = pool_->Stats();
   pool_.reset();
 }
@@ -332,6 +335,19 @@ Napi::Value Create(const Napi::CallbackInfo& info, Environment& environment) {
   const uint64_t slot_bytes = ToInteger(info[0], "slotBytes", kMaxSafeInteger);
   const auto slots = static_cast<uint32_t>(ToInteger(info[1], "slots", UINT32_MAX));
   environment.made = Guard(info.Env(), [&] { return TilePool::Create(slot_bytes, slots); });
+  environment.attached = false;
+  return environment.constructor.New({});
+}
+
+Napi::Value Attach(const Napi::CallbackInfo& info, Environment& environment) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsString()) throw InvalidArgument(env, "id must be a string, got " + Describe(info[0]));
+  const std::string id = info[0].As<Napi::String>().Utf8Value();
+  environment.made = TilePool::Find(id);
+  if (!environment.made) {
+    throw ToJs(env, Error(Code::kPoolClosed, "this process has no open tile pool " + id));
+  }
+  environment.attached = true;
   return environment.constructor.New({});
 }
 
@@ -359,6 +375,10 @@ void InitPool(Napi::Env env, Napi::Object exports) {
   };
   Napi::Object tile_pool = Napi::Object::New(env);
   tile_pool.Set("create", Napi::Function::New(env, create, "create"));
+  const auto attach = [environment](const Napi::CallbackInfo& info) {
+    return Attach(info, *environment);
+  };
+  tile_pool.Set("attach", Napi::Function::New(env, attach, "attach"));
   exports.Set("TilePool", tile_pool);
 }
 

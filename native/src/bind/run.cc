@@ -143,6 +143,11 @@ Job JobFrom(const Napi::Object& o) {
   job.index = IntOr(o, "index", 0);
   job.thumbnail = o.Get("thumbnail").ToBoolean().Value();
   job.row_prefix = StringOf(o, "rowPrefix");
+  const auto files = o.Get("files").As<Napi::Array>();
+  for (uint32_t i = 0; i < files.Length(); ++i) {
+    const auto f = files.Get(i).As<Napi::Object>();
+    job.files.emplace_back(StringOf(f, "path"), StringOf(f, "text"));
+  }
   const auto sources = o.Get("sources").As<Napi::Array>();
   for (uint32_t i = 0; i < sources.Length(); ++i) {
     const auto s = sources.Get(i).As<Napi::Object>();
@@ -168,6 +173,7 @@ ZarrEncoding EncodingFrom(const Napi::Object& o) {
   e.codec = OneOf(StringOf(o, "codec"), kCodecs, "codec");
   e.level = IntOr(o, "level", 5);
   e.chunk = static_cast<int64_t>(NumberOr(o, "chunk", 512));
+  e.separator = StringOf(o, "separator") == "." ? '.' : '/';
   if (e.chunk < 1 || (e.format != 2 && e.format != 3)) throw Error(Code::kInvalidArgument, "bad Zarr encoding");
   return e;
 }

@@ -13,8 +13,9 @@
 namespace tilecast {
 namespace {
 
-// Some writers pad the last strip to its full height, so a stream may be longer than the rows that the image has. Both libraries
-// want room for all of it: decode it aside, up to this many times the size, and keep the start.
+// Some writers pad the last strip to its full height, so a stream may be longer than the rows that
+// the image has. Both libraries want room for all of it: decode it aside, up to this many times the
+// size, and keep the start.
 constexpr size_t kMaxOverflow = 16;
 
 }  // namespace
@@ -35,7 +36,8 @@ size_t ZlibDecoder::Decode(const uint8_t* src, size_t size, uint8_t* dst, size_t
   for (size_t times = 2; result == LIBDEFLATE_INSUFFICIENT_SPACE && times <= kMaxOverflow;
        times *= 2) {
     uint8_t* aside = overflow_.Ensure(capacity * times);
-    result = libdeflate_zlib_decompress_ex(context_, src, size, aside, capacity * times, &used, &made);
+    result =
+        libdeflate_zlib_decompress_ex(context_, src, size, aside, capacity * times, &used, &made);
     if (result == LIBDEFLATE_SUCCESS) {
       made = std::min(made, capacity);
       std::memcpy(dst, aside, made);
@@ -45,7 +47,9 @@ size_t ZlibDecoder::Decode(const uint8_t* src, size_t size, uint8_t* dst, size_t
   return 0;
 }
 
-ZstdDecoder::~ZstdDecoder() { ZSTD_freeDCtx(context_); }
+ZstdDecoder::~ZstdDecoder() {
+  ZSTD_freeDCtx(context_);
+}
 
 size_t ZstdDecoder::Decode(const uint8_t* src, size_t size, uint8_t* dst, size_t capacity) {
   if (context_ == nullptr) {
@@ -53,14 +57,15 @@ size_t ZstdDecoder::Decode(const uint8_t* src, size_t size, uint8_t* dst, size_t
     if (context_ == nullptr) throw std::bad_alloc();
   }
   size_t total = 0;
-  // Frame by frame: the library's own loop over frames takes bytes after the last one for a damaged frame.
+  // Frame by frame: the library's own loop over frames takes bytes after the last one for a damaged
+  // frame.
   while (total < capacity && size > 0) {
     const size_t frame = ZSTD_findFrameCompressedSize(src, size);
     if (ZSTD_isError(frame)) break;
     const size_t room = capacity - total;
     size_t made = ZSTD_decompressDCtx(context_, dst + total, room, src, frame);
-    for (size_t times = 2; ZSTD_getErrorCode(made) == ZSTD_error_dstSize_tooSmall &&
-                           times <= kMaxOverflow;
+    for (size_t times = 2;
+         ZSTD_getErrorCode(made) == ZSTD_error_dstSize_tooSmall && times <= kMaxOverflow;
          times *= 2) {
       uint8_t* aside = overflow_.Ensure(room * times);
       made = ZSTD_decompressDCtx(context_, aside, room * times, src, frame);

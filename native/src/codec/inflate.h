@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Decoders of whole deflate (zlib) and zstd streams into memory of known size, on libdeflate and libzstd.
+// Decoders of whole deflate (zlib) and zstd streams into memory of known size, on libdeflate and
+// libzstd.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +13,9 @@ struct ZSTD_DCtx_s;
 
 namespace tilecast {
 
-// Both return the bytes written: `capacity` when the stream makes that much or more (what is beyond is dropped), less when it
-// ends early, 0 when it is damaged. Bytes after the stream are ignored. One per thread; memory is allocated at first use.
+// Both return the bytes written: `capacity` when the stream makes that much or more (what is beyond
+// is dropped), less when it ends early, 0 when it is damaged. Bytes after the stream are ignored.
+// One per thread; memory is allocated at first use.
 
 class ZlibDecoder {
  public:
@@ -41,8 +43,8 @@ class ZstdDecoder {
   RawBuffer overflow_;
 };
 
-// Most output that one byte of input can make: bounds for sizes that a damaged file claims. Deflate: 258 bytes from two bits; zstd: a
-// run-length block of 128 KiB from four bytes.
+// Most output that one byte of input can make: bounds for sizes that a damaged file claims.
+// Deflate: 258 bytes from two bits; zstd: a run-length block of 128 KiB from four bytes.
 inline constexpr uint64_t kDeflateMaxRatio = 1032;
 inline constexpr uint64_t kZstdMaxRatio = 128 * 1024 / 3;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// LZW decoding that copies strings forwards from the output instead of walking prefix chains backwards.
+// LZW decoding that copies strings forwards from the output instead of walking prefix chains
+// backwards.
 #include "codec/lzw.h"
 
 #include <algorithm>
@@ -9,7 +10,8 @@
 namespace tilecast {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "String::head is stored as it lies in memory");
+static_assert(std::endian::native == std::endian::little,
+              "String::head is stored as it lies in memory");
 
 constexpr uint32_t kClear = 256;
 constexpr uint32_t kEnd = 257;
@@ -38,7 +40,8 @@ inline uint32_t PeekSlow(const uint8_t* src, size_t size, size_t bit, int bits) 
   return PeekFast<kMsbFirst>(padded, bit & 7, bits);
 }
 
-// The table size at which codes grow wider. New-style writers grow one code early (TIFF 6.0, page 60).
+// The table size at which codes grow wider. New-style writers grow one code early (TIFF 6.0, page
+// 60).
 template <bool kMsbFirst>
 constexpr uint32_t GrowAt(int bits) {
   if (bits == kMaxBits) return kTableSize;
@@ -72,7 +75,8 @@ size_t LzwDecoder::Run(const uint8_t* src, size_t size, uint8_t* dst, size_t cap
   uint8_t* out = dst;
   uint8_t* const end = dst + capacity;
   uint8_t* base = dst;  // output at the last clear code
-  String previous = {0, 0, 0};  // its offset is where it was written last; length 0: none since the clear code
+  String previous = {
+      0, 0, 0};  // its offset is where it was written last; length 0: none since the clear code
 
   while (out < end) {
     if (previous.length != 0) {
@@ -87,7 +91,8 @@ size_t LzwDecoder::Run(const uint8_t* src, size_t size, uint8_t* dst, size_t cap
                          previous.length + 1};
         std::memcpy(out, &s.head, 8);
         if (s.length > 8) {
-          // The string ends at or before `out`, so blocks that run past it read only what is overwritten later.
+          // The string ends at or before `out`, so blocks that run past it read only what is
+          // overwritten later.
           const uint8_t* from = base + s.offset;
           for (uint32_t i = 8; i < s.length; i += 16) {
             uint8_t block[16];
@@ -105,7 +110,8 @@ size_t LzwDecoder::Run(const uint8_t* src, size_t size, uint8_t* dst, size_t cap
       if (out >= end) break;
     }
 
-    // One code with every check: clear and end codes, the first after a clear, a string used while it is made, the ends of both buffers.
+    // One code with every check: clear and end codes, the first after a clear, a string used while
+    // it is made, the ends of both buffers.
     if (bit + static_cast<size_t>(bits) > total_bits) break;
     const uint32_t code = PeekSlow<kMsbFirst>(src, size, bit, bits);
     bit += static_cast<size_t>(bits);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// PackBits decoding in wide copies: runs are at most 128 bytes, so a call of memcpy costs more than the bytes it moves.
+// PackBits decoding in wide copies: runs are at most 128 bytes, so a call of memcpy costs more than
+// the bytes it moves.
 #include "codec/packbits.h"
 
 #include <algorithm>

@@ -7,11 +7,13 @@
 
 namespace tilecast {
 
-// Decodes until `capacity` bytes are written or the input ends; returns the bytes written. Never reads or writes outside the two ranges,
-// and leaves nothing behind the returned length that matters: dst up to `capacity` may hold scratch.
+// Decodes until `capacity` bytes are written or the input ends; returns the bytes written. Never
+// reads or writes outside the two ranges, and leaves nothing behind the returned length that
+// matters: dst up to `capacity` may hold scratch.
 size_t PackBitsDecode(const uint8_t* src, size_t size, uint8_t* dst, size_t capacity);
 
-// Most output that one byte of input can make (a run of 128 from two bytes): a bound for sizes that a damaged file claims.
+// Most output that one byte of input can make (a run of 128 from two bytes): a bound for sizes that
+// a damaged file claims.
 inline constexpr uint64_t kPackBitsMaxRatio = 64;
 
 }  // namespace tilecast

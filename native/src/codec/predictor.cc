@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// TIFF predictors: sequential by nature, so they run on rows that the decoder has just left in the cache.
+// TIFF predictors: sequential by nature, so they run on rows that the decoder has just left in the
+// cache.
 #include "codec/predictor.h"
 
 #include <bit>
@@ -8,7 +9,8 @@
 namespace tilecast {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "predictor 3 stores the most significant byte first");
+static_assert(std::endian::native == std::endian::little,
+              "predictor 3 stores the most significant byte first");
 
 template <class T>
 T Load(const uint8_t* p) {
@@ -21,9 +23,15 @@ void Store(uint8_t* p, T v) {
   std::memcpy(p, &v, sizeof v);
 }
 
-inline uint16_t Reverse(uint16_t v) { return __builtin_bswap16(v); }
-inline uint32_t Reverse(uint32_t v) { return __builtin_bswap32(v); }
-inline uint64_t Reverse(uint64_t v) { return __builtin_bswap64(v); }
+inline uint16_t Reverse(uint16_t v) {
+  return __builtin_bswap16(v);
+}
+inline uint32_t Reverse(uint32_t v) {
+  return __builtin_bswap32(v);
+}
+inline uint64_t Reverse(uint64_t v) {
+  return __builtin_bswap64(v);
+}
 
 template <class T>
 void Swap(uint8_t* data, size_t count) {
@@ -53,8 +61,8 @@ void Interleave(uint8_t* row, const uint8_t* planes, size_t count) {
   for (size_t i = 0; i < count; ++i) {
     T v = 0;
     for (size_t b = 0; b < sizeof(T); ++b) {
-      v = static_cast<T>(v | static_cast<T>(static_cast<T>(planes[b * count + i])
-                                            << (8 * (sizeof(T) - 1 - b))));
+      v = static_cast<T>(
+          v | static_cast<T>(static_cast<T>(planes[b * count + i]) << (8 * (sizeof(T) - 1 - b))));
     }
     Store<T>(row + i * sizeof(T), v);
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Scratch memory that grows, never shrinks, and is never zeroed: a reader's steady state allocates nothing.
+// Scratch memory that grows, never shrinks, and is never zeroed: a reader's steady state allocates
+// nothing.
 #pragma once
 
 #include <cstddef>
@@ -10,10 +11,12 @@ namespace tilecast {
 
 class RawBuffer {
  public:
-  // At least `bytes` of memory aligned for every pixel type. What was in it before may be lost. Throws std::bad_alloc.
+  // At least `bytes` of memory aligned for every pixel type. What was in it before may be lost.
+  // Throws std::bad_alloc.
   uint8_t* Ensure(size_t bytes) {
     if (bytes > capacity_) {
-      // Half as much again, so that files of slowly growing size do not reallocate each time; freed first to bound the peak.
+      // Half as much again, so that files of slowly growing size do not reallocate each time; freed
+      // first to bound the peak.
       const size_t want = bytes + bytes / 2;
       data_.reset();
       capacity_ = 0;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "image.h"
@@ -101,6 +102,8 @@ struct Job {
   std::vector<Source> sources;
   std::vector<Output> outputs;
   std::string row_prefix;  // leading CSV fields, with the trailing comma
+  // Small files that go with the job's results (metadata of the images it is the first to write into), written before anything else.
+  std::vector<std::pair<std::string, std::string>> files;
 };
 
 }  // namespace tilecast

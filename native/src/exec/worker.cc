@@ -67,6 +67,7 @@ JobResult Executor::Worker::Run(int index, const Job& job) {
   std::vector<Loan> reserved(static_cast<size_t>(program.slots));
   bool have = false;
   try {
+    for (const auto& [path, text] : job.files) WriteTextFile(path, text);
     context_.pool.LoanManyBlocking(static_cast<uint32_t>(program.slots), reserved.data(),
                                    &context_.cancel);
     have = true;

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "ops/check.h"
@@ -42,28 +44,86 @@ Neighbours FromCounts(const ValueCounts& values, int64_t k, int64_t n) {
   return found;
 }
 
-template <class T>
-Neighbours FromSelection(const Plane& in, int64_t k) {
-  thread_local std::vector<T> scratch;
-  scratch.resize(static_cast<size_t>(in.pixels()));
-  T* out = scratch.data();
+[[noreturn]] void ThrowNan(const Plane& in) {
   for (int64_t y = 0; y < in.height; ++y) {
-    const T* row = in.row<T>(y);
     for (int64_t x = 0; x < in.width; ++x) {
-      if constexpr (IsFloat(DTypeOf<T>::value)) {
-        if (std::isnan(row[x])) {
-          throw Error(Code::kInvalidArgument, "percentile: the image has a NaN at row " + std::to_string(y) + ", column " +
-                                                  std::to_string(x) + "; percentiles are not defined then");
-        }
-      }
-      *out++ = row[x];
+      const double v = in.dtype == DType::kF32 ? static_cast<double>(in.row<float>(y)[x]) : in.row<double>(y)[x];
+      if (!std::isnan(v)) continue;
+      throw Error(Code::kInvalidArgument, "percentile: the image has a NaN at row " + std::to_string(y) + ", column " + std::to_string(x) +
+                                              "; percentiles are not defined then");
     }
   }
-  const auto nth = scratch.begin() + k;
-  std::nth_element(scratch.begin(), nth, scratch.end());
-  const T low = *nth;
-  const T high = nth + 1 == scratch.end() ? low : *std::min_element(nth + 1, scratch.end());
-  return {static_cast<double>(low), static_cast<double>(high)};
+  throw Error(Code::kInternal, "percentile: a NaN was seen and is gone; the image changed meanwhile");
+}
+
+// Selection in two passes: a coarse histogram says which bins hold the wanted ranks, and only their pixels are gathered and sorted out.
+// Any monotone map to bins will do, so rounding in it is harmless.
+template <class T>
+Neighbours FromSelection(const Plane& in, int64_t k) {
+  using Real = std::conditional_t<std::is_same_v<T, float>, float, double>;
+  constexpr int32_t kBins = 4096;
+  const int64_t n = in.pixels(), next = std::min(k + 1, n - 1);
+  RowRange range{std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(), false};
+  const auto range_row = Kernels().range[Index(in.dtype)];
+  for (int64_t y = 0; y < in.height; ++y) range_row(in.row<std::byte>(y), in.width, &range);
+  if (range.nan) ThrowNan(in);
+  const Real low = static_cast<Real>(range.min), high = static_cast<Real>(range.max);
+  if (low == high) return {range.min, range.min};
+  const Real scale = kBins / (high - low);
+  // Infinite pixels, or a range beyond the dtype's: one bin for all.
+  const bool linear = std::isfinite(low) && std::isfinite(high) && std::isfinite(high - low) && std::isfinite(scale);
+  // Calls f(pixels, bins, n) for pieces of rows; apart from the counting so that the compiler vectorises it.
+  auto for_bins = [&](auto f) {
+    constexpr int64_t kChunk = 512;
+    int32_t bins[kChunk] = {};
+    for (int64_t y = 0; y < in.height; ++y) {
+      for (int64_t x0 = 0; x0 < in.width; x0 += kChunk) {
+        const T* pixels = in.row<T>(y) + x0;
+        const int64_t count = std::min(kChunk, in.width - x0);
+        if (linear) {
+          for (int64_t i = 0; i < count; ++i) {
+            const Real position = (static_cast<Real>(pixels[i]) - low) * scale;
+            bins[i] = static_cast<int32_t>(position < kBins - 1 ? position : static_cast<Real>(kBins - 1));
+          }
+        }
+        f(pixels, bins, count);
+      }
+    }
+  };
+
+  // Four interleaved histograms: background pixels share few bins, and increments of one counter wait for each other.
+  thread_local std::vector<uint32_t> scratch;
+  scratch.assign(4 * kBins, 0);
+  uint32_t* const counts = scratch.data();
+  for_bins([&](const T*, const int32_t* bins, int64_t count) {
+    int64_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+      for (int way = 0; way < 4; ++way) ++counts[way * kBins + bins[i + way]];
+    }
+    for (; i < count; ++i) ++counts[bins[i]];
+  });
+  for (int32_t i = 0; i < kBins; ++i) counts[i] += counts[kBins + i] + counts[2 * kBins + i] + counts[3 * kBins + i];
+  int32_t first = 0, last = 0;
+  int64_t before = 0;  // pixels in bins below `first`
+  while (before + counts[first] <= k) before += counts[first++];
+  int64_t through = before;  // pixels in bins up to and including `last`
+  for (last = first; (through += counts[last]) <= next; ++last) {
+  }
+
+  thread_local std::vector<T> kept;
+  std::vector<T>& candidates = kept;  // a plain reference: the thread's own is looked up once
+  candidates.clear();
+  for_bins([&](const T* pixels, const int32_t* bins, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+      // One comparison: for a median, two would each go either way half of the time.
+      if (static_cast<uint32_t>(bins[i] - first) <= static_cast<uint32_t>(last - first)) candidates.push_back(pixels[i]);
+    }
+  });
+  const auto nth = candidates.begin() + (k - before);
+  std::nth_element(candidates.begin(), nth, candidates.end());
+  const T found = *nth;
+  const T above = next == k ? found : *std::min_element(nth + 1, candidates.end());
+  return {static_cast<double>(found), static_cast<double>(above)};
 }
 
 }  // namespace
@@ -102,6 +162,7 @@ double Percentile(const Plane& in, double q) {
       return FromSelection<T>(in, k);
     }
   });
+  if (t == 0 || found.low == found.high) return found.low;  // also where infinities would make the difference NaN
   const double difference = found.high - found.low;
   if (t >= 0.5) return found.high - difference * (1 - t);
   return found.low + difference * t;

@@ -10,7 +10,7 @@ namespace tilecast {
 constexpr int64_t HalfSize(int64_t n) { return (n + 1) / 2; }
 
 // out[y, x] = mean of the up to 4 pixels in[2y..2y+1, 2x..2x+1] that exist; same dtype. Integers round half to even (tensorstore's
-// "downsample" driver, method mean); floats average in float32/float64.
+// "downsample" driver, method mean); floats average in their own dtype, ((a + b) + (c + d)) / 4, a from the upper left.
 void HalveMean(const Plane& in, const Plane& out);
 // out[y, x] = in[2y, 2x]; same dtype: for labels (tensorstore's method stride).
 void HalveStride(const Plane& in, const Plane& out);

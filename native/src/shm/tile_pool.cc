@@ -3,6 +3,7 @@
 // arrival, and the errors.
 #include "shm/tile_pool.h"
 
+#include <map>
 #include <unistd.h>
 
 #include <algorithm>
@@ -124,6 +125,18 @@ void TilePool::Impl::ServeIfAnyWait() {
   }
 }
 
+namespace {
+// Pools of this process by id. Never destroyed: threads may ask while the process ends.
+struct Registry {
+  std::mutex mutex;
+  std::map<std::string, std::weak_ptr<TilePool>> by_id;
+};
+Registry& Pools() {
+  static auto* const registry = new Registry();
+  return *registry;
+}
+}  // namespace
+
 std::shared_ptr<TilePool> TilePool::Create(uint64_t slot_bytes, uint32_t slots) {
   if (slots == 0 || slots > shm::kMaxSlots) {
     throw Error(Code::kInvalidArgument, "slots must be 1 to " + std::to_string(shm::kMaxSlots) +
@@ -139,7 +152,16 @@ std::shared_ptr<TilePool> TilePool::Create(uint64_t slot_bytes, uint32_t slots) 
   std::shared_ptr<TilePool> pool(new TilePool());
   pool->impl_ = std::make_unique<Impl>((slot_bytes + page - 1) / page * page, slots);
   pool->impl_->SetState(shm::PoolState::kOpen);
+  const std::lock_guard lock(Pools().mutex);
+  std::erase_if(Pools().by_id, [](const auto& entry) { return entry.second.expired(); });
+  Pools().by_id[pool->id()] = pool;
   return pool;
+}
+
+std::shared_ptr<TilePool> TilePool::Find(const std::string& id) {
+  const std::lock_guard lock(Pools().mutex);
+  const auto at = Pools().by_id.find(id);
+  return at == Pools().by_id.end() ? nullptr : at->second.lock();
 }
 
 TilePool::TilePool() = default;

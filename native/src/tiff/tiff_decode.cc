@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Chunk decoding: straight into the plane where a chunk is a run of its rows, through scratch where it is not.
+// Chunk decoding: straight into the plane where a chunk is a run of its rows, through scratch where
+// it is not.
 #include "tiff/tiff_decode.h"
 
 #include <algorithm>
@@ -15,14 +16,17 @@
 namespace tilecast {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "byte order is swapped for big-endian files only");
+static_assert(std::endian::native == std::endian::little,
+              "byte order is swapped for big-endian files only");
 
-// Compressed chunks that lie close together are read at once, up to what stays in a level-2 cache while it is decoded.
+// Compressed chunks that lie close together are read at once, up to what stays in a level-2 cache
+// while it is decoded.
 constexpr uint64_t kBatchBytes = 1 << 20;
 constexpr uint64_t kBatchGap = 32 * 1024;
 // Rows that need work after reading are read in pieces that stay in the cache meanwhile.
 constexpr uint64_t kRawBytes = 512 * 1024;
-// Nothing is known about how far libtiff's codecs compress: a tile's scratch is bound to the size of the image, beyond this.
+// Nothing is known about how far libtiff's codecs compress: a tile's scratch is bound to the size
+// of the image, beyond this.
 constexpr uint64_t kMaxPadding = 64 * 1024 * 1024;
 
 uint64_t MaxRatio(uint16_t compression) {
@@ -46,13 +50,13 @@ struct TiffDecoder::Job {
   const TiffHeader& header;
   const TiffDirectory& directory;
   const Plane& dst;
-  int sample;                // within a chunk's pixel
-  uint64_t first_chunk;      // in the file's numbering
+  int sample;            // within a chunk's pixel
+  uint64_t first_chunk;  // in the file's numbering
   uint64_t chunks;
-  uint64_t row_bytes;        // of a decoded chunk
-  size_t value_bytes;        // of a stored sample; 0 when samples are packed
-  bool direct;               // a decoded chunk is a run of rows of dst
-  bool swap;                 // stored byte order is not ours (never for what libtiff decoded)
+  uint64_t row_bytes;  // of a decoded chunk
+  size_t value_bytes;  // of a stored sample; 0 when samples are packed
+  bool direct;         // a decoded chunk is a run of rows of dst
+  bool swap;           // stored byte order is not ours (never for what libtiff decoded)
   bool invert;
   uint16_t predictor;
 
@@ -67,7 +71,9 @@ struct TiffDecoder::Job {
   std::string Name(uint64_t index) const {
     return (directory.page.tiled ? "tile " : "strip ") + std::to_string(first_chunk + index);
   }
-  uint8_t* Row(uint64_t y) const { return reinterpret_cast<uint8_t*>(dst.data + static_cast<int64_t>(y) * dst.stride); }
+  uint8_t* Row(uint64_t y) const {
+    return reinterpret_cast<uint8_t*>(dst.data + static_cast<int64_t>(y) * dst.stride);
+  }
 };
 
 void TiffDecoder::Decode(TiffFile& file, const TiffHeader& header, const TiffDirectory& directory,
@@ -75,21 +81,26 @@ void TiffDecoder::Decode(TiffFile& file, const TiffHeader& header, const TiffDir
   const TiffPage& page = directory.page;
   const auto across = static_cast<uint64_t>(directory.chunks_across());
   const auto down = static_cast<uint64_t>(directory.chunks_down());
-  // Each chunk has its entries in the file. (Also keeps the numbering of planar chunks inside 64 bits.)
+  // Each chunk has its entries in the file. (Also keeps the numbering of planar chunks inside 64
+  // bits.)
   if (across > file.size() || down > file.size() / across) {
-    file.Damaged("the file is too small for " + std::to_string(across) + " x " + std::to_string(down) +
-                     " pieces of an image",
+    file.Damaged("the file is too small for " + std::to_string(across) + " x " +
+                     std::to_string(down) + " pieces of an image",
                  directory.offset);
   }
   const bool packed = directory.bits % 8 != 0;
   const bool widened = static_cast<size_t>(directory.bits) != 8 * DTypeSize(page.dtype);
-  Job job{file, header, directory, dst,
+  Job job{file,
+          header,
+          directory,
+          dst,
           page.planar ? 0 : sample,
           page.planar ? static_cast<uint64_t>(sample) * across * down : 0,
           across * down,
           directory.chunk_row_bytes(),
           packed ? size_t{0} : static_cast<size_t>(directory.bits) / 8,
-          !widened && directory.chunk_samples() == 1 && page.chunk_width == page.width && dst.contiguous(),
+          !widened && directory.chunk_samples() == 1 && page.chunk_width == page.width &&
+              dst.contiguous(),
           page.big_endian && directory.bits >= 16 && !packed && libtiff == nullptr,
           page.photometric == 0 && directory.sample_format == 1,
           libtiff == nullptr ? page.predictor : uint16_t{1}};
@@ -105,7 +116,8 @@ void TiffDecoder::Decode(TiffFile& file, const TiffHeader& header, const TiffDir
   }
 }
 
-// Uncompressed rows can be read from the middle of a chunk, so memory stays small however large a strip is.
+// Uncompressed rows can be read from the middle of a chunk, so memory stays small however large a
+// strip is.
 void TiffDecoder::DecodeRaw(const Job& job) {
   const bool work = job.swap || job.invert;
   for (uint64_t i = 0; i < job.chunks; ++i) {
@@ -118,7 +130,8 @@ void TiffDecoder::DecodeRaw(const Job& job) {
     }
     if (!job.file.Contains(chunks_[i].offset, need)) {
       job.file.Damaged(job.Name(i) + " of " + std::to_string(need) +
-                           " bytes reaches past the end of the file, at " + std::to_string(job.file.size()),
+                           " bytes reaches past the end of the file, at " +
+                           std::to_string(job.file.size()),
                        chunks_[i].offset);
     }
   }
@@ -162,7 +175,8 @@ void TiffDecoder::DecodeCompressed(const Job& job) {
     const uint64_t need = job.image_rows(i) * job.row_bytes;
     if (!job.file.Contains(chunk.offset, chunk.bytes)) {
       job.file.Damaged(job.Name(i) + " of " + std::to_string(chunk.bytes) +
-                           " bytes reaches past the end of the file, at " + std::to_string(job.file.size()),
+                           " bytes reaches past the end of the file, at " +
+                           std::to_string(job.file.size()),
                        chunk.offset);
     }
     // Nothing is allocated or written for sizes that this input can never fill.
@@ -186,7 +200,9 @@ void TiffDecoder::DecodeCompressed(const Job& job) {
       for (batch_end = i + 1; batch_end < job.chunks; ++batch_end) {
         const TiffChunk& c = chunks_[batch_end];
         const uint64_t c_end = c.offset + c.bytes;
-        if (c.offset < batch_offset || c.offset > end + kBatchGap || c_end > batch_offset + kBatchBytes) break;
+        if (c.offset < batch_offset || c.offset > end + kBatchGap ||
+            c_end > batch_offset + kBatchBytes)
+          break;
         end = std::max(end, c_end);
       }
       batch = job.file.ViewData(batch_offset, end - batch_offset);
@@ -199,15 +215,17 @@ void TiffDecoder::DecodeCompressed(const Job& job) {
       data = job.Row(job.first_row(i));
     } else {
       // Tiles hold their full height; with room for it the decoders need no second go.
-      if (page.tiled) capacity = std::max(need, std::min(job.chunk_rows() * job.row_bytes, chunks_[i].bytes * ratio));
+      if (page.tiled)
+        capacity =
+            std::max(need, std::min(job.chunk_rows() * job.row_bytes, chunks_[i].bytes * ratio));
       data = scratch_.Ensure(capacity);
     }
     const size_t made = DecodeChunk(page.compression, batch + (chunks_[i].offset - batch_offset),
                                     chunks_[i].bytes, data, capacity);
     if (made < need) {
       job.file.Damaged(job.Name(i) + " (" + TiffCompressionName(page.compression) + ", " +
-                           std::to_string(chunks_[i].bytes) + " bytes) decodes to " + std::to_string(made) +
-                           " of " + std::to_string(need) + " bytes",
+                           std::to_string(chunks_[i].bytes) + " bytes) decodes to " +
+                           std::to_string(made) + " of " + std::to_string(need) + " bytes",
                        chunks_[i].offset);
     }
     Store(job, i, 0, rows, data, true);
@@ -234,9 +252,11 @@ void TiffDecoder::DecodeThroughLibtiff(const Job& job, LibtiffDecoder& libtiff) 
     const uint64_t bytes = (page.tiled ? job.chunk_rows() : rows) * job.row_bytes;
     // Padded tiles do not fit the plane.
     const bool direct = job.direct && bytes == rows * job.row_bytes;
-    const uint64_t plane = static_cast<uint64_t>(job.dst.bytes()) * static_cast<uint64_t>(page.samples);
+    const uint64_t plane =
+        static_cast<uint64_t>(job.dst.bytes()) * static_cast<uint64_t>(page.samples);
     if (!direct && bytes > std::max(kMaxPadding, 4 * plane)) {
-      job.file.Damaged(job.Name(i) + " of " + std::to_string(bytes) + " bytes is far larger than the image");
+      job.file.Damaged(job.Name(i) + " of " + std::to_string(bytes) +
+                       " bytes is far larger than the image");
     }
     uint8_t* data = direct ? job.Row(job.first_row(i)) : scratch_.Ensure(bytes);
     libtiff.Decode(job.first_chunk + i, bytes, data);
@@ -262,9 +282,10 @@ size_t TiffDecoder::DecodeChunk(uint16_t compression, const uint8_t* src, size_t
   }
 }
 
-// Makes `rows` decoded rows of chunk `index`, from `first_row` of it, into pixels of the plane. `data` is the plane itself when the job is direct.
-void TiffDecoder::Store(const Job& job, uint64_t index, uint64_t first_row, uint64_t rows, uint8_t* data,
-                        bool mutable_data) {
+// Makes `rows` decoded rows of chunk `index`, from `first_row` of it, into pixels of the plane.
+// `data` is the plane itself when the job is direct.
+void TiffDecoder::Store(const Job& job, uint64_t index, uint64_t first_row, uint64_t rows,
+                        uint8_t* data, bool mutable_data) {
   const TiffPage& page = job.directory.page;
   const auto chunk_width = static_cast<size_t>(page.chunk_width);
   const auto samples = static_cast<size_t>(job.directory.chunk_samples());
@@ -275,10 +296,12 @@ void TiffDecoder::Store(const Job& job, uint64_t index, uint64_t first_row, uint
   const size_t pixel = DTypeSize(page.dtype);
   bool swap = job.swap;
 
-  // Predictors and halves work on whole rows before samples are picked; only compressed data, which is ours to change, has them.
+  // Predictors and halves work on whole rows before samples are picked; only compressed data, which
+  // is ours to change, has them.
   const bool half = job.directory.bits == 16 && page.dtype == DType::kF32;
   if (half && swap && !mutable_data) {
-    data = static_cast<uint8_t*>(std::memcpy(scratch_.Ensure(rows * job.row_bytes), data, rows * job.row_bytes));
+    data = static_cast<uint8_t*>(
+        std::memcpy(scratch_.Ensure(rows * job.row_bytes), data, rows * job.row_bytes));
   }
   if (job.predictor == 3 || (swap && (job.predictor == 2 || half))) {
     for (uint64_t y = 0; y < rows; ++y) {
@@ -302,7 +325,8 @@ void TiffDecoder::Store(const Job& job, uint64_t index, uint64_t first_row, uint
     std::byte* out = reinterpret_cast<std::byte*>(job.Row(top + y)) + left * pixel;
     const uint8_t* row = data + y * job.row_bytes;
     if (unpack) {
-      UnpackSamples(row, job.directory.bits, static_cast<size_t>(job.sample), samples, page.dtype, out, columns);
+      UnpackSamples(row, job.directory.bits, static_cast<size_t>(job.sample), samples, page.dtype,
+                    out, columns);
     } else if (!job.direct) {
       PickSamples(row + static_cast<size_t>(job.sample) * pixel, pixel, samples, out, columns);
     }

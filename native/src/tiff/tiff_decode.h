@@ -18,7 +18,8 @@ namespace tilecast {
 // Codec contexts and scratch of one reader; outlives files.
 class TiffDecoder {
  public:
-  // `dst` has the page's shape and dtype. `libtiff` is used when the page is not on the fast path, else null.
+  // `dst` has the page's shape and dtype. `libtiff` is used when the page is not on the fast path,
+  // else null.
   void Decode(TiffFile& file, const TiffHeader& header, const TiffDirectory& directory, int sample,
               LibtiffDecoder* libtiff, const Plane& dst);
 
@@ -27,8 +28,10 @@ class TiffDecoder {
   void DecodeRaw(const Job& job);
   void DecodeCompressed(const Job& job);
   void DecodeThroughLibtiff(const Job& job, LibtiffDecoder& libtiff);
-  size_t DecodeChunk(uint16_t compression, const uint8_t* src, size_t size, uint8_t* dst, size_t capacity);
-  void Store(const Job& job, uint64_t index, uint64_t first_row, uint64_t rows, uint8_t* data, bool mutable_data);
+  size_t DecodeChunk(uint16_t compression, const uint8_t* src, size_t size, uint8_t* dst,
+                     size_t capacity);
+  void Store(const Job& job, uint64_t index, uint64_t first_row, uint64_t rows, uint8_t* data,
+             bool mutable_data);
 
   LzwDecoder lzw_;
   ZlibDecoder zlib_;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Parsing of TIFF headers and directories.
+// From the fields of a directory to the layout of a page, with everything checked that sizes are
+// computed from.
 #include "tiff/tiff_directory.h"
 
 #include <algorithm>
@@ -11,170 +12,25 @@
 namespace tilecast {
 namespace {
 
-enum Tag : uint16_t {
-  kNewSubfileType = 254,
-  kImageWidth = 256,
-  kImageLength = 257,
-  kBitsPerSample = 258,
-  kCompression = 259,
-  kPhotometric = 262,
-  kFillOrder = 266,
-  kImageDescription = 270,
-  kStripOffsets = 273,
-  kSamplesPerPixel = 277,
-  kRowsPerStrip = 278,
-  kStripByteCounts = 279,
-  kXResolution = 282,
-  kYResolution = 283,
-  kPlanarConfiguration = 284,
-  kResolutionUnit = 296,
-  kPredictor = 317,
-  kTileWidth = 322,
-  kTileLength = 323,
-  kTileOffsets = 324,
-  kTileByteCounts = 325,
-  kSampleFormat = 339,
-};
-
-// Classic TIFF cannot hold more entries; no BigTIFF writer makes more.
-constexpr uint64_t kMaxEntries = 65535;
-constexpr int64_t kMaxSide = std::numeric_limits<int32_t>::max();
+constexpr uint64_t kMaxSide = std::numeric_limits<int32_t>::max();
 // Beyond any memory; keeps the arithmetic on sizes inside 63 bits.
 constexpr uint64_t kMaxChunkBytes = uint64_t{1} << 46;
-constexpr int kMaxSamples = 65535;
+constexpr uint64_t kMaxSamples = 65535;
 
-template <class T>
-T Load(const uint8_t* p, bool big_endian) {
-  T v = 0;
-  for (size_t i = 0; i < sizeof(T); ++i) {
-    v = static_cast<T>(v | static_cast<T>(static_cast<T>(p[i])
-                                          << (8 * (big_endian ? sizeof(T) - 1 - i : i))));
-  }
-  return v;
-}
-
-// Bytes of a value of a field type; 0 for a type that does not exist.
-uint64_t TypeSize(uint16_t type) {
-  switch (type) {
-    case 1: case 2: case 6: case 7:
-      return 1;
-    case 3: case 8:
-      return 2;
-    case 4: case 9: case 11: case 13:
-      return 4;
-    case 5: case 10: case 12: case 16: case 17: case 18:
-      return 8;
-    default:
-      return 0;
-  }
-}
-
-struct Entries {
-  uint64_t count;
-  uint64_t first;  // offset of the first entry
-  uint64_t size;   // of an entry
-  uint64_t end() const { return first + count * size; }
-};
-
-Entries ReadEntries(TiffFile& file, const TiffHeader& header, uint64_t offset) {
-  Entries e;
-  if (header.big_tiff) {
-    e = {Load<uint64_t>(file.View(offset, 8), header.big_endian), offset + 8, 20};
-  } else {
-    e = {Load<uint16_t>(file.View(offset, 2), header.big_endian), offset + 2, 12};
-  }
-  if (e.count == 0 || e.count > kMaxEntries) {
-    file.Damaged("a directory of " + std::to_string(e.count) + " entries is not possible", offset);
-  }
-  return e;
-}
-
-uint64_t ReadNext(TiffFile& file, const TiffHeader& header, const Entries& e) {
-  // Files cut right behind the last entry are common enough, and all their pixels are there.
-  const uint64_t size = header.big_tiff ? 8 : 4;
-  if (!file.Contains(e.end(), size)) {
-    file.View(e.first, e.count * e.size);
-    return 0;
-  }
-  const uint8_t* p = file.View(e.end(), size);
-  return header.big_tiff ? Load<uint64_t>(p, header.big_endian) : Load<uint32_t>(p, header.big_endian);
-}
-
-// Reads fields of one directory; numbers that do not make sense name the field.
-class Fields {
- public:
-  Fields(TiffFile& file, const TiffHeader& header) : file_(file), header_(header) {}
-
-  uint64_t At(const TiffField& f, uint64_t index, const char* name) {
-    const uint64_t size = TypeSize(f.type);
-    if (index >= f.count) file_.Damaged(std::string(name) + " is empty", f.offset);
-    return Integer(file_.View(f.offset + index * size, size), f, name);
-  }
-  uint64_t Get(const TiffField& f, uint64_t fallback, const char* name) {
-    return f.present() ? At(f, 0, name) : fallback;
-  }
-  uint64_t Integer(const uint8_t* p, const TiffField& f, const char* name) {
-    switch (f.type) {
-      case 1: case 7:
-        return *p;
-      case 3:
-        return Load<uint16_t>(p, header_.big_endian);
-      case 4: case 13:
-        return Load<uint32_t>(p, header_.big_endian);
-      case 16: case 18:
-        return Load<uint64_t>(p, header_.big_endian);
-      case 6: case 8: case 9: case 17: {
-        // Signed types are wrong for all the fields read here, but some writers use them for positive numbers.
-        const int64_t v = f.type == 6   ? static_cast<int8_t>(*p)
-                          : f.type == 8 ? static_cast<int16_t>(Load<uint16_t>(p, header_.big_endian))
-                          : f.type == 9 ? static_cast<int32_t>(Load<uint32_t>(p, header_.big_endian))
-                                        : static_cast<int64_t>(Load<uint64_t>(p, header_.big_endian));
-        if (v >= 0) return static_cast<uint64_t>(v);
-        file_.Damaged(std::string(name) + " is negative", f.offset);
-      }
-      default:
-        file_.Damaged(std::string(name) + " is not an integer (field type " + std::to_string(f.type) + ")", f.offset);
-    }
-  }
-  // A RATIONAL, or 0 when it is absent, of another type, or no finite positive number.
-  double Rational(const TiffField& f) {
-    if (f.type != 5 || f.count == 0 || !file_.Contains(f.offset, 8)) return 0;
-    const uint8_t* p = file_.View(f.offset, 8);
-    const double numerator = Load<uint32_t>(p, header_.big_endian);
-    const double denominator = Load<uint32_t>(p + 4, header_.big_endian);
-    return denominator > 0 ? numerator / denominator : 0;
-  }
-  // The one value that all samples share.
-  int Shared(const TiffField& f, int fallback, int samples, const char* name) {
-    if (!f.present()) return fallback;
-    const uint64_t first = At(f, 0, name);
-    const uint64_t n = std::min<uint64_t>(f.count, static_cast<uint64_t>(samples));
-    for (uint64_t i = 1; i < n; ++i) {
-      if (At(f, i, name) != first) {
-        file_.Unsupported(std::string("samples of one pixel differ in ") + name);
-      }
-    }
-    return static_cast<int>(std::min<uint64_t>(first, 1 << 16));
-  }
-
- private:
-  TiffFile& file_;
-  const TiffHeader& header_;
-};
-
-bool PickDType(int bits, int format, DType& out) {
+bool PickDType(uint64_t bits, uint64_t format, DType& out) {
   if (format == 3) {
-    if (bits == 16 || bits == 32) out = DType::kF32;  // halves widen exactly
-    else if (bits == 64) out = DType::kF64;
-    else return false;
-    return true;
+    out = bits == 64 ? DType::kF64 : DType::kF32;  // halves widen exactly
+    return bits == 16 || bits == 32 || bits == 64;
   }
   const bool is_signed = format == 2;
-  if (bits >= 1 && bits <= 8) out = is_signed ? DType::kI8 : DType::kU8;
-  else if (bits > 8 && bits <= 16) out = is_signed ? DType::kI16 : DType::kU16;
-  else if (bits == 32) out = is_signed ? DType::kI32 : DType::kU32;
-  else return false;
-  return true;
+  if (bits <= 8) {
+    out = is_signed ? DType::kI8 : DType::kU8;
+  } else if (bits <= 16) {
+    out = is_signed ? DType::kI16 : DType::kU16;
+  } else {
+    out = is_signed ? DType::kI32 : DType::kU32;
+  }
+  return (bits >= 1 && bits <= 16) || bits == 32;
 }
 
 bool HasFastCodec(uint16_t compression) {
@@ -184,221 +40,159 @@ bool HasFastCodec(uint16_t compression) {
 // The predictor tag means nothing to other codecs, and some writers leave one there.
 bool UsesPredictor(uint16_t compression) {
   constexpr uint16_t kLzma = 34925;
-  return compression == kLzma || (HasFastCodec(compression) && compression != 1 && compression != 32773);
+  return compression == kLzma ||
+         (HasFastCodec(compression) && compression != 1 && compression != 32773);
+}
+
+std::string Size(uint64_t width, uint64_t height) {
+  return std::to_string(width) + " x " + std::to_string(height) + " pixels";
+}
+
+void ParsePixels(TiffFile& file, TiffFields& fields, TiffDirectory& out) {
+  TiffPage& page = out.page;
+  const uint64_t samples = fields.Get(TiffTag::kSamplesPerPixel, 1);
+  if (samples == 0 || samples > kMaxSamples) {
+    file.Damaged("SamplesPerPixel is " + std::to_string(samples), out.offset);
+  }
+  page.samples = static_cast<int>(samples);
+  const uint64_t bits = fields.Shared(TiffTag::kBitsPerSample, 1, samples);
+  uint64_t format = fields.Shared(TiffTag::kSampleFormat, 1, samples);
+  if (format == 4) format = 1;  // "undefined": take the bits as they are
+  if (format < 1 || format > 3 || !PickDType(bits, format, page.dtype)) {
+    constexpr const char* kinds[] = {"unknown",   "unsigned", "signed", "float",
+                                     "undefined", "complex",  "complex"};
+    file.Unsupported("samples of " + std::to_string(bits) + " bits (" +
+                     kinds[format < std::size(kinds) ? format : 0] +
+                     ") have no pixel type here: integers of up to 16 or of 32 bits and floats of "
+                     "16, 32, 64 have");
+  }
+  out.bits = static_cast<int>(bits);
+  out.sample_format = static_cast<int>(format);
+  page.photometric = static_cast<uint16_t>(fields.Get(TiffTag::kPhotometric, 1));
+  out.ycbcr = page.photometric == 6;
+  page.planar = fields.Get(TiffTag::kPlanarConfiguration, 1) == 2 && samples > 1;
+
+  page.compression = static_cast<uint16_t>(fields.Get(TiffTag::kCompression, 1));
+  page.predictor = 1;
+  if (UsesPredictor(page.compression)) {
+    const uint64_t predictor = fields.Get(TiffTag::kPredictor, 1);
+    if (predictor < 1 || predictor > 3 ||
+        (predictor == 2 && bits != 8 && bits != 16 && bits != 32 && bits != 64) ||
+        (predictor == 3 && format != 3)) {
+      file.Damaged("predictor " + std::to_string(predictor) + " does not exist for " +
+                       std::to_string(bits) + (format == 3 ? "-bit floats" : "-bit integers"),
+                   out.offset);
+    }
+    page.predictor = static_cast<uint16_t>(predictor);
+  }
+  page.fast_path =
+      HasFastCodec(page.compression) && fields.Get(TiffTag::kFillOrder, 1) == 1 && !out.ycbcr;
+}
+
+void ParseChunks(TiffFile& file, TiffFields& fields, TiffDirectory& out) {
+  TiffPage& page = out.page;
+  const auto width = static_cast<uint64_t>(page.width);
+  const auto height = static_cast<uint64_t>(page.height);
+  page.tiled = fields.Has(TiffTag::kTileWidth) || fields.Has(TiffTag::kTileOffsets);
+  if (page.tiled) {
+    const uint64_t tile_width = fields.Get(TiffTag::kTileWidth, 0);
+    const uint64_t tile_height = fields.Get(TiffTag::kTileLength, 0);
+    if (tile_width == 0 || tile_height == 0 || tile_width > kMaxSide || tile_height > kMaxSide) {
+      file.Damaged("tiles are " + Size(tile_width, tile_height), out.offset);
+    }
+    page.chunk_width = static_cast<int64_t>(tile_width);
+    page.chunk_height = static_cast<int64_t>(tile_height);
+  } else {
+    const uint64_t rows = fields.Get(TiffTag::kRowsPerStrip, height);
+    if (rows == 0) file.Damaged("RowsPerStrip is 0", out.offset);
+    page.chunk_width = page.width;
+    page.chunk_height = static_cast<int64_t>(std::min(rows, height));
+  }
+  // Some old writers keep tile offsets in the strip tags; libtiff reads them too.
+  out.chunk_offsets =
+      fields[page.tiled && fields.Has(TiffTag::kTileOffsets) ? TiffTag::kTileOffsets
+                                                             : TiffTag::kStripOffsets];
+  out.chunk_bytes =
+      fields[page.tiled && fields.Has(TiffTag::kTileByteCounts) ? TiffTag::kTileByteCounts
+                                                                : TiffTag::kStripByteCounts];
+  // At most 2^31 px * 2^16 samples * 8 bytes a row: no overflow so far.
+  if (out.chunk_row_bytes() > kMaxChunkBytes / static_cast<uint64_t>(page.chunk_height) ||
+      width * height > kMaxChunkBytes / DTypeSize(page.dtype)) {
+    file.Damaged(
+        "the image is " + Size(width, height) + " of " + std::to_string(page.samples) +
+            " samples in pieces of " +
+            Size(static_cast<uint64_t>(page.chunk_width), static_cast<uint64_t>(page.chunk_height)),
+        out.offset);
+  }
 }
 
 }  // namespace
 
-TiffHeader ParseTiffHeader(TiffFile& file) {
-  if (file.size() < 8) {
-    file.Damaged(file.size() == 0 ? "the file is empty"
-                                  : "not a TIFF: only " + std::to_string(file.size()) + " bytes");
-  }
-  const uint8_t* p = file.View(0, 8);
-  TiffHeader h;
-  if (p[0] == 'M' && p[1] == 'M') {
-    h.big_endian = true;
-  } else if (p[0] != 'I' || p[1] != 'I') {
-    file.Damaged("not a TIFF: it starts with neither II nor MM", 0);
-  }
-  const uint16_t version = Load<uint16_t>(p + 2, h.big_endian);
-  if (version == 42) {
-    h.first = Load<uint32_t>(p + 4, h.big_endian);
-  } else if (version == 43) {
-    h.big_tiff = true;
-    p = file.View(0, 16);
-    if (Load<uint16_t>(p + 4, h.big_endian) != 8 || Load<uint16_t>(p + 6, h.big_endian) != 0) {
-      file.Damaged("a BigTIFF with offsets of other than 8 bytes", 4);
-    }
-    h.first = Load<uint64_t>(p + 8, h.big_endian);
-  } else {
-    file.Damaged("not a TIFF: version " + std::to_string(version) + ", expected 42 or 43", 2);
-  }
-  if (h.first == 0) file.Damaged("the file has no page: its writer did not finish");
-  return h;
-}
-
-uint64_t NextTiffDirectory(TiffFile& file, const TiffHeader& header, uint64_t offset) {
-  return ReadNext(file, header, ReadEntries(file, header, offset));
-}
-
 void ParseTiffDirectory(TiffFile& file, const TiffHeader& header, uint64_t offset,
                         TiffDirectory& out) {
-  const Entries e = ReadEntries(file, header, offset);
-  TiffField subfile, width, height, bits, compression, photometric, fill_order, strip_offsets, samples,
-      rows_per_strip, strip_bytes, x_resolution, y_resolution, planar, unit, predictor, tile_width,
-      tile_height, tile_offsets, tile_bytes, sample_format, description;
-  const uint8_t* p = file.View(e.first, e.count * e.size);
-  for (uint64_t i = 0; i < e.count; ++i, p += e.size) {
-    TiffField* field = nullptr;
-    switch (Load<uint16_t>(p, header.big_endian)) {
-      case kNewSubfileType: field = &subfile; break;
-      case kImageWidth: field = &width; break;
-      case kImageLength: field = &height; break;
-      case kBitsPerSample: field = &bits; break;
-      case kCompression: field = &compression; break;
-      case kPhotometric: field = &photometric; break;
-      case kFillOrder: field = &fill_order; break;
-      case kImageDescription: field = &description; break;
-      case kStripOffsets: field = &strip_offsets; break;
-      case kSamplesPerPixel: field = &samples; break;
-      case kRowsPerStrip: field = &rows_per_strip; break;
-      case kStripByteCounts: field = &strip_bytes; break;
-      case kXResolution: field = &x_resolution; break;
-      case kYResolution: field = &y_resolution; break;
-      case kPlanarConfiguration: field = &planar; break;
-      case kResolutionUnit: field = &unit; break;
-      case kPredictor: field = &predictor; break;
-      case kTileWidth: field = &tile_width; break;
-      case kTileLength: field = &tile_height; break;
-      case kTileOffsets: field = &tile_offsets; break;
-      case kTileByteCounts: field = &tile_bytes; break;
-      case kSampleFormat: field = &sample_format; break;
-      default: continue;
-    }
-    if (field->present()) continue;  // a tag twice: the first counts, as in libtiff
-    const uint16_t type = Load<uint16_t>(p + 2, header.big_endian);
-    const uint64_t size = TypeSize(type);
-    if (size == 0) continue;  // readers skip types that they don't know (TIFF 6.0, page 16)
-    const uint64_t inline_bytes = header.big_tiff ? 8 : 4;
-    const uint8_t* value = p + (header.big_tiff ? 12 : 8);
-    field->type = type;
-    field->count = header.big_tiff ? Load<uint64_t>(p + 4, header.big_endian)
-                                   : Load<uint32_t>(p + 4, header.big_endian);
-    if (field->count <= inline_bytes / size) {
-      field->offset = e.first + i * e.size + static_cast<uint64_t>(value - p);
-    } else {
-      field->offset = header.big_tiff ? Load<uint64_t>(value, header.big_endian)
-                                      : Load<uint32_t>(value, header.big_endian);
-    }
-  }
-
+  TiffFields fields(file, header);
+  fields.Read(offset);
   out.offset = offset;
-  out.next = ReadNext(file, header, e);
+  out.next = fields.next();
   TiffPage& page = out.page;
-  Fields fields(file, header);
-  const uint64_t w = fields.Get(width, 0, "ImageWidth");
-  const uint64_t h = fields.Get(height, 0, "ImageLength");
-  if (w == 0 || h == 0 || w > kMaxSide || h > kMaxSide) {
-    file.Damaged("the image is " + std::to_string(w) + " x " + std::to_string(h) + " pixels", offset);
+  const uint64_t width = fields.Get(TiffTag::kImageWidth, 0);
+  const uint64_t height = fields.Get(TiffTag::kImageLength, 0);
+  if (width == 0 || height == 0 || width > kMaxSide || height > kMaxSide) {
+    file.Damaged("the image is " + Size(width, height), offset);
   }
-  page.width = static_cast<int64_t>(w);
-  page.height = static_cast<int64_t>(h);
-  const uint64_t spp = fields.Get(samples, 1, "SamplesPerPixel");
-  if (spp == 0 || spp > kMaxSamples) {
-    file.Damaged("SamplesPerPixel is " + std::to_string(spp), offset);
-  }
-  page.samples = static_cast<int>(spp);
-  out.bits = fields.Shared(bits, 1, page.samples, "BitsPerSample");
-  out.sample_format = fields.Shared(sample_format, 1, page.samples, "SampleFormat");
-  if (out.sample_format == 4) out.sample_format = 1;  // "undefined": take the bits as they are
-  if (out.sample_format < 1 || out.sample_format > 3 ||
-      !PickDType(out.bits, out.sample_format, page.dtype)) {
-    constexpr const char* kinds[] = {"unknown",   "unsigned", "signed", "float",
-                                     "undefined", "complex",  "complex"};
-    file.Unsupported("samples of " + std::to_string(out.bits) + " bits (" +
-                     kinds[out.sample_format >= 1 && out.sample_format <= 6 ? out.sample_format : 0] +
-                     ") have no pixel type here: integers of up to 16 or of 32 bits and floats of 16, 32, 64 have");
-  }
-  page.compression = static_cast<uint16_t>(fields.Get(compression, 1, "Compression"));
-  page.photometric = static_cast<uint16_t>(fields.Get(photometric, 1, "PhotometricInterpretation"));
-  page.planar = fields.Get(planar, 1, "PlanarConfiguration") == 2 && page.samples > 1;
-  const uint64_t order = fields.Get(fill_order, 1, "FillOrder");
+  page.width = static_cast<int64_t>(width);
+  page.height = static_cast<int64_t>(height);
   page.big_endian = header.big_endian;
-  page.thumbnail = (fields.Get(subfile, 0, "NewSubfileType") & 1) != 0;
-  page.predictor = 1;
-  if (UsesPredictor(page.compression)) {
-    page.predictor = static_cast<uint16_t>(fields.Get(predictor, 1, "Predictor"));
-    if (page.predictor < 1 || page.predictor > 3 ||
-        (page.predictor == 2 && out.bits != 8 && out.bits != 16 && out.bits != 32 && out.bits != 64) ||
-        (page.predictor == 3 && out.sample_format != 3)) {
-      file.Damaged("predictor " + std::to_string(page.predictor) + " does not exist for " +
-                       std::to_string(out.bits) + (out.sample_format == 3 ? "-bit floats" : "-bit integers"),
-                   offset);
-    }
-  }
-  out.ycbcr = page.photometric == 6;
-  page.fast_path = HasFastCodec(page.compression) && order == 1 && !out.ycbcr;
+  page.thumbnail = (fields.Get(TiffTag::kNewSubfileType, 0) & 1) != 0;
+  ParsePixels(file, fields, out);
+  ParseChunks(file, fields, out);
 
-  page.tiled = tile_width.present() || tile_offsets.present();
-  if (page.tiled) {
-    const uint64_t tw = fields.Get(tile_width, 0, "TileWidth");
-    const uint64_t th = fields.Get(tile_height, 0, "TileLength");
-    if (tw == 0 || th == 0 || tw > kMaxSide || th > kMaxSide) {
-      file.Damaged("tiles are " + std::to_string(tw) + " x " + std::to_string(th) + " pixels", offset);
-    }
-    page.chunk_width = static_cast<int64_t>(tw);
-    page.chunk_height = static_cast<int64_t>(th);
-    // Some old writers keep tile offsets in the strip tags, as libtiff does too.
-    out.chunk_offsets = tile_offsets.present() ? tile_offsets : strip_offsets;
-    out.chunk_bytes = tile_bytes.present() ? tile_bytes : strip_bytes;
-  } else {
-    const uint64_t rps = fields.Get(rows_per_strip, h, "RowsPerStrip");
-    if (rps == 0) file.Damaged("RowsPerStrip is 0", offset);
-    page.chunk_width = page.width;
-    page.chunk_height = static_cast<int64_t>(std::min(rps, h));
-    out.chunk_offsets = strip_offsets;
-    out.chunk_bytes = strip_bytes;
-  }
-  // At most 2^31 px * 2^16 samples * 8 bytes a row: no overflow so far.
-  if (out.chunk_row_bytes() > kMaxChunkBytes / static_cast<uint64_t>(page.chunk_height) ||
-      w * h > kMaxChunkBytes / DTypeSize(page.dtype)) {
-    file.Damaged("the image is " + std::to_string(w) + " x " + std::to_string(h) + " pixels of " +
-                     std::to_string(page.samples) + " samples in pieces of " +
-                     std::to_string(page.chunk_width) + " x " + std::to_string(page.chunk_height),
-                 offset);
-  }
-
-  out.description = description;
+  out.description = fields[TiffTag::kImageDescription];
   out.has_description = false;
   page.description.clear();
 
   // The default unit is the inch (TIFF 6.0, page 38).
-  const uint64_t resolution_unit = unit.present() && unit.count > 0 && unit.type == 3 ? fields.At(unit, 0, "ResolutionUnit") : 2;
-  const double um = resolution_unit == 2 ? 25400.0 : resolution_unit == 3 ? 10000.0 : 0;
-  const double rx = fields.Rational(x_resolution);
-  const double ry = fields.Rational(y_resolution);
-  page.pixel_size_x_um = rx > 0 ? um / rx : 0;
-  page.pixel_size_y_um = ry > 0 ? um / ry : 0;
+  const uint64_t unit = fields.Get(TiffTag::kResolutionUnit, 2);
+  const double unit_um = unit == 2 ? 25400.0 : unit == 3 ? 10000.0 : 0;
+  const double x = fields.Rational(TiffTag::kXResolution);
+  const double y = fields.Rational(TiffTag::kYResolution);
+  page.pixel_size_x_um = x > 0 ? unit_um / x : 0;
+  page.pixel_size_y_um = y > 0 ? unit_um / y : 0;
 }
 
 void LoadTiffDescription(TiffFile& file, TiffDirectory& directory) {
   if (directory.has_description) return;
   directory.has_description = true;
   const TiffField& f = directory.description;
-  if (!f.present() || TypeSize(f.type) != 1 || !file.Contains(f.offset, f.count)) return;
+  if (!f.present() || TiffTypeSize(f.type) != 1 || !file.Contains(f.offset, f.count)) return;
   const auto* text = reinterpret_cast<const char*>(file.View(f.offset, f.count));
   directory.page.description.assign(text, strnlen(text, f.count));
 }
 
 void LoadTiffChunks(TiffFile& file, const TiffHeader& header, const TiffDirectory& directory,
                     uint64_t first, uint64_t n, std::vector<TiffChunk>& out) {
-  const char* kind = directory.page.tiled ? "Tile" : "Strip";
-  const TiffField& offsets = directory.chunk_offsets;
-  const TiffField& bytes = directory.chunk_bytes;
-  const bool compute = !bytes.present() && directory.page.compression == 1;
-  const auto load = [&](const TiffField& f, const std::string& name, uint64_t TiffChunk::*member) {
-    const uint64_t size = TypeSize(f.type);
+  const std::string kind = directory.page.tiled ? "Tile" : "Strip";
+  const auto load = [&](const TiffField& f, const std::string& name, uint64_t TiffChunk::* member) {
+    const uint64_t size = TiffTypeSize(f.type);
     if (f.count < first + n) {
       file.Damaged(name + (f.present() ? " has " + std::to_string(f.count) + " values, not the " +
                                              std::to_string(first + n) + " that the image needs"
                                        : " is missing"),
                    directory.offset);
     }
-    const uint8_t* p = nullptr;
-    if (file.Contains(f.offset, f.count * size) && f.count <= file.size()) {
-      p = file.View(f.offset + first * size, n * size);
-    } else {
+    if (f.count > file.size() || !file.Contains(f.offset, f.count * size)) {
       file.Damaged(name + " lies outside the file", f.offset);
     }
+    const uint8_t* p = file.View(f.offset + first * size, n * size);
     // Grown only here, where the file is known to hold that many values.
     out.resize(n);
-    Fields fields(file, header);
-    for (uint64_t i = 0; i < n; ++i, p += size) out[i].*member = fields.Integer(p, f, name.c_str());
+    for (uint64_t i = 0; i < n; ++i, p += size) {
+      out[i].*member = TiffFields::Integer(file, header, f, p, name.c_str());
+    }
   };
-  load(offsets, std::string(kind) + "Offsets", &TiffChunk::offset);
-  if (!compute) {
-    load(bytes, std::string(kind) + "ByteCounts", &TiffChunk::bytes);
+  load(directory.chunk_offsets, kind + "Offsets", &TiffChunk::offset);
+  if (directory.chunk_bytes.present() || directory.page.compression != 1) {
+    load(directory.chunk_bytes, kind + "ByteCounts", &TiffChunk::bytes);
     return;
   }
   const uint64_t row = directory.chunk_row_bytes();

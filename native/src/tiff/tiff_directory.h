@@ -1,38 +1,23 @@
 // SPDX-License-Identifier: MIT
-// Image file directories (IFDs): the structure of TIFF and BigTIFF, checked against the file before anything is believed.
+// Image file directories (IFDs): the structure of TIFF and BigTIFF, checked against the file before
+// anything is believed.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "tiff/tiff_fields.h"
 #include "tiff/tiff_file.h"
 #include "tiff/tiff_reader.h"
 
 namespace tilecast {
 
-struct TiffHeader {
-  bool big_endian = false;
-  bool big_tiff = false;
-  uint64_t first = 0;  // offset of the first directory
-};
-
-// Throws kTiffDamaged when the file is not a TIFF.
-TiffHeader ParseTiffHeader(TiffFile& file);
-
-// Where the values of one field are; type 0: the field is absent.
-struct TiffField {
-  uint16_t type = 0;
-  uint64_t count = 0;
-  uint64_t offset = 0;  // in the file
-  bool present() const { return type != 0; }
-};
-
 // One directory: what the page looks like, and where its long arrays are (read only when wanted).
 struct TiffDirectory {
   TiffPage page;
   uint64_t offset = 0;
-  uint64_t next = 0;  // 0: the last
+  uint64_t next = 0;      // 0: the last
   int bits = 1;           // per sample
   int sample_format = 1;  // 1 unsigned, 2 signed, 3 float
   bool ycbcr = false;     // photometric 6
@@ -48,22 +33,24 @@ struct TiffDirectory {
   // Bytes of one decoded row of a chunk; rows begin on whole bytes.
   uint64_t chunk_row_bytes() const {
     return (static_cast<uint64_t>(page.chunk_width) * static_cast<uint64_t>(chunk_samples()) *
-                static_cast<uint64_t>(bits) + 7) / 8;
+                static_cast<uint64_t>(bits) +
+            7) /
+           8;
   }
 };
 
-// Reads only where the next directory is.
-uint64_t NextTiffDirectory(TiffFile& file, const TiffHeader& header, uint64_t offset);
+// Parses the directory at `offset` into `out`, whose memory is reused. Throws kTiffDamaged,
+// kTiffUnsupported (pixel types that no DType holds exactly). Afterwards every size computed from
+// `out` fits 63 bits.
+void ParseTiffDirectory(TiffFile& file, const TiffHeader& header, uint64_t offset,
+                        TiffDirectory& out);
 
-// Parses the directory at `offset` into `out`, whose memory is reused. Throws kTiffDamaged, kTiffUnsupported (pixel types that no
-// DType holds exactly). Afterwards every size computed from `out` fits 63 bits.
-void ParseTiffDirectory(TiffFile& file, const TiffHeader& header, uint64_t offset, TiffDirectory& out);
-
-// Fills page.description. A description outside the file is left empty: it must not cost the pixels.
+// Fills page.description. A description outside the file is left empty: it must not cost the
+// pixels.
 void LoadTiffDescription(TiffFile& file, TiffDirectory& directory);
 
-// Offset and byte count of `n` chunks from `first` on. Byte counts that are missing are those of uncompressed
-// data, when it is uncompressed. Throws kTiffDamaged.
+// Offset and byte count of `n` chunks from `first` on. Byte counts that are missing are those of
+// uncompressed data, when it is uncompressed. Throws kTiffDamaged.
 struct TiffChunk {
   uint64_t offset;
   uint64_t bytes;

@@ -18,9 +18,11 @@ void TiffFile::Open(const std::string& path) {
   Close();
   path_ = path;
   if (path.find('\0') != std::string::npos) {
-    throw Error(Code::kInvalidArgument, "the path holds a zero byte", path.substr(0, path.find('\0')));
+    throw Error(Code::kInvalidArgument, "the path holds a zero byte",
+                path.substr(0, path.find('\0')));
   }
-  // Non-blocking, so that a FIFO in a plate folder is an error and not a wait for ever; no effect on regular files.
+  // Non-blocking, so that a FIFO in a plate folder is an error and not a wait for ever; no effect
+  // on regular files.
   int fd;
   do {
     fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -34,7 +36,8 @@ void TiffFile::Open(const std::string& path) {
   }
   if (!S_ISREG(st.st_mode)) {
     ::close(fd);
-    throw Error(Code::kIo, S_ISDIR(st.st_mode) ? "is a directory, not a file" : "is not a regular file", path);
+    throw Error(Code::kIo,
+                S_ISDIR(st.st_mode) ? "is a directory, not a file" : "is not a regular file", path);
   }
   fd_ = fd;
   size_ = static_cast<uint64_t>(st.st_size);
@@ -125,7 +128,8 @@ void TiffFile::ReadExactly(uint64_t offset, uint64_t n, void* dst) {
 }
 
 void TiffFile::Damaged(const std::string& what, uint64_t offset) const {
-  // Offsets beyond what a file can have would not survive the way to JavaScript: leave them to the sentence.
+  // Offsets beyond what a file can have would not survive the way to JavaScript: leave them to the
+  // sentence.
   const bool fits = offset < (uint64_t{1} << 53);
   throw Error(Code::kTiffDamaged, fits ? what : what + " (at byte " + std::to_string(offset) + ")",
               path_, page_, fits ? static_cast<int64_t>(offset) : -1);

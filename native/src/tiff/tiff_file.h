@@ -9,7 +9,8 @@
 
 namespace tilecast {
 
-// Every access is checked against the size at Open; a file that shrinks meanwhile is damaged, never a crash (so: no mmap).
+// Every access is checked against the size at Open; a file that shrinks meanwhile is damaged, never
+// a crash (so: no mmap).
 class TiffFile {
  public:
   TiffFile() = default;
@@ -30,9 +31,12 @@ class TiffFile {
   void set_page(int64_t page) { page_ = page; }
   int64_t page() const { return page_; }
 
-  bool Contains(uint64_t offset, uint64_t n) const { return offset <= size_ && n <= size_ - offset; }
+  bool Contains(uint64_t offset, uint64_t n) const {
+    return offset <= size_ && n <= size_ - offset;
+  }
 
-  // `n` bytes at `offset`, for headers: valid until the next View. Throws kTiffDamaged when outside the file.
+  // `n` bytes at `offset`, for headers: valid until the next View. Throws kTiffDamaged when outside
+  // the file.
   const uint8_t* View(uint64_t offset, uint64_t n);
   // The same for pixel data: a buffer of its own, no reading ahead; valid until the next ViewData.
   const uint8_t* ViewData(uint64_t offset, uint64_t n);
@@ -49,8 +53,8 @@ class TiffFile {
   void Check(uint64_t offset, uint64_t n) const;
   void ReadExactly(uint64_t offset, uint64_t n, void* dst);
 
-  // Most headers lie in the first pages of a file or behind its pixels; one read fetches a directory with its arrays. A
-  // thumbnail is read whole.
+  // Most headers lie in the first pages of a file or behind its pixels; one read fetches a
+  // directory with its arrays. A thumbnail is read whole.
   static constexpr uint64_t kWindow = 16 * 1024;
 
   std::string path_;

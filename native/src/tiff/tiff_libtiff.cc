@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Binding to libtiff through dlopen: no header and no link dependency, so that tilecast works where it is missing.
+// Binding to libtiff through dlopen: no header and no link dependency, so that tilecast works where
+// it is missing.
 #include "tiff/tiff_libtiff.h"
 
 #include <dlfcn.h>
@@ -48,7 +49,8 @@ struct Library {
   int (*ReadRGBAImageOriented)(Tiff*, uint32_t, uint32_t, uint32_t*, int, int) = nullptr;
   GlobalHandler (*SetErrorHandler)(GlobalHandler) = nullptr;
   GlobalHandler (*SetWarningHandler)(GlobalHandler) = nullptr;
-  // libtiff 4.5: handlers of one file, so that other users of the library in this process keep theirs.
+  // libtiff 4.5: handlers of one file, so that other users of the library in this process keep
+  // theirs.
   OpenOptions* (*OpenOptionsAlloc)() = nullptr;
   void (*OpenOptionsFree)(OpenOptions*) = nullptr;
   void (*OpenOptionsSetErrorHandlerExtR)(OpenOptions*, Handler, void*) = nullptr;
@@ -59,8 +61,8 @@ struct Library {
   bool loaded = false;
   bool per_file() const {
     return OpenOptionsAlloc != nullptr && OpenOptionsFree != nullptr &&
-           OpenOptionsSetErrorHandlerExtR != nullptr && OpenOptionsSetWarningHandlerExtR != nullptr &&
-           ClientOpenExt != nullptr;
+           OpenOptionsSetErrorHandlerExtR != nullptr &&
+           OpenOptionsSetWarningHandlerExtR != nullptr && ClientOpenExt != nullptr;
   }
 };
 
@@ -74,7 +76,8 @@ std::string Format(const char* format, va_list args) {
 }
 
 void OnGlobalError(const char*, const char* format, va_list args) {
-  if (current_message != nullptr && current_message->empty()) *current_message = Format(format, args);
+  if (current_message != nullptr && current_message->empty())
+    *current_message = Format(format, args);
 }
 
 int OnError(Tiff*, void* user, const char*, const char* format, va_list args) {
@@ -83,7 +86,9 @@ int OnError(Tiff*, void* user, const char*, const char* format, va_list args) {
   if (message->empty()) *message = Format(format, args);
   return 1;
 }
-int OnWarning(Tiff*, void*, const char*, const char*, va_list) { return 1; }
+int OnWarning(Tiff*, void*, const char*, const char*, va_list) {
+  return 1;
+}
 
 const Library& Load() {
   static const Library library = [] {
@@ -101,7 +106,8 @@ const Library& Load() {
     if (handle == nullptr) return lib;
     bool complete = true;
     const auto find = [&](auto& function, const char* name, bool required) {
-      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(::dlsym(handle, name));
+      function =
+          reinterpret_cast<std::remove_reference_t<decltype(function)>>(::dlsym(handle, name));
       if (required && function == nullptr) complete = false;
     };
     find(lib.GetVersion, "TIFFGetVersion", true);
@@ -175,7 +181,8 @@ struct LibtiffDecoder::Impl {
     auto* out = static_cast<uint8_t*>(dst);
     Size total = 0;
     while (total < n) {
-      const int64_t got = self.file.ReadSome(self.position, static_cast<uint64_t>(n - total), out + total);
+      const int64_t got =
+          self.file.ReadSome(self.position, static_cast<uint64_t>(n - total), out + total);
       if (got <= 0) break;
       total += got;
       self.position += static_cast<uint64_t>(got);
@@ -206,13 +213,16 @@ LibtiffDecoder::LibtiffDecoder(TiffFile& file, const TiffDirectory& directory)
   Impl& self = *impl_;
   const Library& lib = self.lib;
   if (!lib.loaded) {
-    file.Unsupported(NotReadable(directory,
-        "needs libtiff, which is not installed; install it: apt-get install libtiff6 (Debian, Ubuntu; libtiff5 on older ones), "
+    file.Unsupported(NotReadable(
+        directory,
+        "needs libtiff, which is not installed; install it: apt-get install libtiff6 (Debian, "
+        "Ubuntu; libtiff5 on older ones), "
         "dnf install libtiff (Fedora, RHEL), conda install libtiff, brew install libtiff"));
   }
   if (lib.IsCodecConfigured(directory.page.compression) == 0) {
-    file.Unsupported(NotReadable(directory, "is not supported by the libtiff " + LibtiffVersion() +
-                                                " on this machine; rewrite the file as deflate or LZW"));
+    file.Unsupported(
+        NotReadable(directory, "is not supported by the libtiff " + LibtiffVersion() +
+                                   " on this machine; rewrite the file as deflate or LZW"));
   }
   const Impl::Scope scope(self);
   // m: no memory mapping, c: strips as they are in the file.
@@ -225,12 +235,13 @@ LibtiffDecoder::LibtiffDecoder(TiffFile& file, const TiffDirectory& directory)
     if (lib.OpenOptionsSetMaxSingleMemAlloc != nullptr) {
       lib.OpenOptionsSetMaxSingleMemAlloc(options, kMaxSingleAllocation);
     }
-    self.tiff = lib.ClientOpenExt(file.path().c_str(), mode, &self, Impl::Read, Impl::Write, Impl::Seek,
-                                  Impl::CloseFile, Impl::FileSize, Impl::Map, Impl::Unmap, options);
+    self.tiff =
+        lib.ClientOpenExt(file.path().c_str(), mode, &self, Impl::Read, Impl::Write, Impl::Seek,
+                          Impl::CloseFile, Impl::FileSize, Impl::Map, Impl::Unmap, options);
     lib.OpenOptionsFree(options);
   } else {
-    self.tiff = lib.ClientOpen(file.path().c_str(), mode, &self, Impl::Read, Impl::Write, Impl::Seek,
-                               Impl::CloseFile, Impl::FileSize, Impl::Map, Impl::Unmap);
+    self.tiff = lib.ClientOpen(file.path().c_str(), mode, &self, Impl::Read, Impl::Write,
+                               Impl::Seek, Impl::CloseFile, Impl::FileSize, Impl::Map, Impl::Unmap);
   }
   if (self.tiff == nullptr) self.Fail("libtiff cannot open the file");
   if (lib.SetSubDirectory(self.tiff, directory.offset) == 0) {
@@ -252,9 +263,9 @@ void LibtiffDecoder::Decode(uint64_t index, uint64_t bytes, uint8_t* dst) {
   const auto read = tiled ? self.lib.ReadEncodedTile : self.lib.ReadEncodedStrip;
   const Size got = read(self.tiff, static_cast<uint32_t>(index), dst, static_cast<Size>(bytes));
   if (got < 0 || static_cast<uint64_t>(got) < bytes || !self.message.empty()) {
-    self.Fail(kind + std::to_string(index) + " (" + TiffCompressionName(self.directory.page.compression) +
-              ") decodes to " + std::to_string(std::max<Size>(got, 0)) + " of " + std::to_string(bytes) +
-              " bytes");
+    self.Fail(kind + std::to_string(index) + " (" +
+              TiffCompressionName(self.directory.page.compression) + ") decodes to " +
+              std::to_string(std::max<Size>(got, 0)) + " of " + std::to_string(bytes) + " bytes");
   }
 }
 
@@ -266,9 +277,9 @@ void LibtiffDecoder::DecodeImage(uint8_t* rgba) {
   Impl& self = *impl_;
   const Impl::Scope scope(self);
   const TiffPage& page = self.directory.page;
-  if (self.lib.ReadRGBAImageOriented(self.tiff, static_cast<uint32_t>(page.width),
-                                     static_cast<uint32_t>(page.height),
-                                     reinterpret_cast<uint32_t*>(rgba), kOrientationTopLeft, 1) == 0) {
+  if (self.lib.ReadRGBAImageOriented(
+          self.tiff, static_cast<uint32_t>(page.width), static_cast<uint32_t>(page.height),
+          reinterpret_cast<uint32_t*>(rgba), kOrientationTopLeft, 1) == 0) {
     self.Fail("libtiff cannot decode the image");
   }
 }

@@ -22,24 +22,47 @@ constexpr size_t kKeptDirectories = 16;
 
 std::string TiffCompressionName(uint16_t compression) {
   switch (compression) {
-    case 1: return "none";
-    case 2: return "ccitt-rle";
-    case 3: return "ccitt-fax3";
-    case 4: return "ccitt-fax4";
-    case 5: return "lzw";
-    case 6: return "old-style jpeg";
-    case 7: return "jpeg";
-    case 8: case 32946: return "deflate";
-    case 32773: return "packbits";
-    case 33003: case 33005: case 34712: return "jpeg2000";
-    case 34887: return "lerc";
-    case 34892: return "lossy jpeg";
-    case 34925: return "lzma";
-    case 34934: case 22610: return "jpeg-xr";
-    case 50000: return "zstd";
-    case 50001: return "webp";
-    case 50002: case 52546: return "jpeg-xl";
-    default: return "compression " + std::to_string(compression);
+    case 1:
+      return "none";
+    case 2:
+      return "ccitt-rle";
+    case 3:
+      return "ccitt-fax3";
+    case 4:
+      return "ccitt-fax4";
+    case 5:
+      return "lzw";
+    case 6:
+      return "old-style jpeg";
+    case 7:
+      return "jpeg";
+    case 8:
+    case 32946:
+      return "deflate";
+    case 32773:
+      return "packbits";
+    case 33003:
+    case 33005:
+    case 34712:
+      return "jpeg2000";
+    case 34887:
+      return "lerc";
+    case 34892:
+      return "lossy jpeg";
+    case 34925:
+      return "lzma";
+    case 34934:
+    case 22610:
+      return "jpeg-xr";
+    case 50000:
+      return "zstd";
+    case 50001:
+      return "webp";
+    case 50002:
+    case 52546:
+      return "jpeg-xl";
+    default:
+      return "compression " + std::to_string(compression);
   }
 }
 
@@ -50,8 +73,8 @@ struct TiffReader::Impl {
   std::vector<uint64_t> offsets;
   std::unordered_set<uint64_t> seen;
   bool chain_ended = false;
-  // Pages up to the last one asked for; offset 0: not parsed. The first few are kept between files for their memory. A deque, as the libtiff
-  // decoder refers to its elements.
+  // Pages up to the last one asked for; offset 0: not parsed. The first few are kept between files
+  // for their memory. A deque, as the libtiff decoder refers to its elements.
   std::deque<TiffDirectory> directories;
   TiffDecoder decoder;
   std::unique_ptr<LibtiffDecoder> libtiff;  // of `libtiff_page`
@@ -85,7 +108,9 @@ struct TiffReader::Impl {
       file.Damaged("more than " + std::to_string(kMaxPages) + " pages", offset);
     }
     if (!file.Contains(offset, header.big_tiff ? 8 : 2)) {
-      file.Damaged("the page's directory lies behind the end of the file, at " + std::to_string(file.size()), offset);
+      file.Damaged(
+          "the page's directory lies behind the end of the file, at " + std::to_string(file.size()),
+          offset);
     }
     offsets.push_back(offset);
   }
@@ -125,7 +150,9 @@ struct TiffReader::Impl {
 };
 
 TiffReader::TiffReader() : impl_(std::make_unique<Impl>()) {}
-TiffReader::~TiffReader() { impl_->Close(); }
+TiffReader::~TiffReader() {
+  impl_->Close();
+}
 
 void TiffReader::Open(const std::string& path) {
   Impl& self = *impl_;
@@ -142,7 +169,9 @@ void TiffReader::Open(const std::string& path) {
   }
 }
 
-void TiffReader::Close() { impl_->Close(); }
+void TiffReader::Close() {
+  impl_->Close();
+}
 
 int TiffReader::page_count() {
   impl_->Directory(0);
@@ -156,7 +185,9 @@ const TiffPage& TiffReader::page(int index) {
   return d.page;
 }
 
-const TiffPage& TiffReader::layout(int index) { return impl_->Directory(index).page; }
+const TiffPage& TiffReader::layout(int index) {
+  return impl_->Directory(index).page;
+}
 
 void TiffReader::ReadPlane(int page, int sample, const Plane& dst) {
   Impl& self = *impl_;
@@ -164,15 +195,17 @@ void TiffReader::ReadPlane(int page, int sample, const Plane& dst) {
   const TiffPage& p = d.page;
   if (sample < 0 || sample >= p.samples) {
     throw Error(Code::kInvalidArgument,
-                "there is no sample " + std::to_string(sample) + ": a pixel has " + std::to_string(p.samples),
+                "there is no sample " + std::to_string(sample) + ": a pixel has " +
+                    std::to_string(p.samples),
                 self.file.path(), page);
   }
-  if (dst.data == nullptr || dst.dtype != p.dtype || dst.width != p.width || dst.height != p.height ||
-      dst.stride < dst.row_bytes()) {
+  if (dst.data == nullptr || dst.dtype != p.dtype || dst.width != p.width ||
+      dst.height != p.height || dst.stride < dst.row_bytes()) {
     throw Error(Code::kOpShape,
-                "the destination is " + std::to_string(dst.height) + " x " + std::to_string(dst.width) + " " +
-                    std::string(DTypeName(dst.dtype)) + ", the page " + std::to_string(p.height) + " x " +
-                    std::to_string(p.width) + " " + std::string(DTypeName(p.dtype)),
+                "the destination is " + std::to_string(dst.height) + " x " +
+                    std::to_string(dst.width) + " " + std::string(DTypeName(dst.dtype)) +
+                    ", the page " + std::to_string(p.height) + " x " + std::to_string(p.width) +
+                    " " + std::string(DTypeName(p.dtype)),
                 self.file.path(), page);
   }
   if (!p.fast_path && self.libtiff_page != page) {
@@ -181,11 +214,18 @@ void TiffReader::ReadPlane(int page, int sample, const Plane& dst) {
     self.libtiff = std::make_unique<LibtiffDecoder>(self.file, d);
     self.libtiff_page = page;
   }
-  self.decoder.Decode(self.file, self.header, d, sample, p.fast_path ? nullptr : self.libtiff.get(), dst);
+  self.decoder.Decode(self.file, self.header, d, sample, p.fast_path ? nullptr : self.libtiff.get(),
+                      dst);
 }
 
-int64_t TiffReader::bytes_read() const { return impl_->file.bytes_read(); }
-int64_t TiffReader::file_bytes() const { return static_cast<int64_t>(impl_->file.size()); }
-double TiffReader::mtime_ms() const { return impl_->file.mtime_ms(); }
+int64_t TiffReader::bytes_read() const {
+  return impl_->file.bytes_read();
+}
+int64_t TiffReader::file_bytes() const {
+  return static_cast<int64_t>(impl_->file.size());
+}
+double TiffReader::mtime_ms() const {
+  return impl_->file.mtime_ms();
+}
 
 }  // namespace tilecast

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Reads TIFF and BigTIFF planes straight into caller-owned memory.
 //
-// Format: TIFF Revision 6.0 (Adobe, 1992) and its technical notes 1-3; BigTIFF (libtiff design, 2004).
-// Fast path: strips and tiles; both byte orders; 8/16/32-bit unsigned and signed integers, float32/float64;
-// compressions none (1), LZW (5), deflate (8 and 32946), PackBits (32773), zstd (50000); predictors 1, 2, 3;
-// chunky and planar samples; MinIsBlack, MinIsWhite, RGB. Palette images are read as their indices.
-// MinIsWhite is inverted on reading (max - v), so that 0 is black, for unsigned integers only: signed integers and floats have no
-// maximum to mirror at, and come as stored. tifffile inverts none of them.
-// Also read: integers of 1 to 15 bits, packed, widened to 8 or 16 bits with their values kept; 16-bit floats, widened to float32.
-// Everything else goes through libtiff, loaded at run time if present (libtiff.so.6 / libtiff.so.5).
+// Format: TIFF Revision 6.0 (Adobe, 1992) and its technical notes 1-3; BigTIFF (libtiff design,
+// 2004). Fast path: strips and tiles; both byte orders; 8/16/32-bit unsigned and signed integers,
+// float32/float64; compressions none (1), LZW (5), deflate (8 and 32946), PackBits (32773), zstd
+// (50000); predictors 1, 2, 3; chunky and planar samples; MinIsBlack, MinIsWhite, RGB. Palette
+// images are read as their indices. MinIsWhite is inverted on reading (max - v), so that 0 is
+// black, for unsigned integers only: signed integers and floats have no maximum to mirror at, and
+// come as stored. tifffile inverts none of them. Also read: integers of 1 to 15 bits, packed,
+// widened to 8 or 16 bits with their values kept; 16-bit floats, widened to float32. Everything
+// else goes through libtiff, loaded at run time if present (libtiff.so.6 / libtiff.so.5).
 #pragma once
 
 #include <cstddef>
@@ -29,24 +30,26 @@ struct TiffPage {
   uint16_t compression = 1;
   uint16_t predictor = 1;
   uint16_t photometric = 1;
-  bool planar = false;       // PlanarConfiguration 2
+  bool planar = false;  // PlanarConfiguration 2
   bool tiled = false;
   bool big_endian = false;
-  bool thumbnail = false;    // NewSubfileType bit 0 (reduced resolution)
-  bool fast_path = true;     // false: read through libtiff
-  int64_t chunk_width = 0;   // strip or tile, px
+  bool thumbnail = false;   // NewSubfileType bit 0 (reduced resolution)
+  bool fast_path = true;    // false: read through libtiff
+  int64_t chunk_width = 0;  // strip or tile, px
   int64_t chunk_height = 0;
-  std::string description;   // ImageDescription, as stored (may be XML; not validated)
-  // Pixel size in micrometres from XResolution/YResolution when ResolutionUnit is inch or centimetre, else 0.
+  std::string description;  // ImageDescription, as stored (may be XML; not validated)
+  // Pixel size in micrometres from XResolution/YResolution when ResolutionUnit is inch or
+  // centimetre, else 0.
   double pixel_size_x_um = 0;
   double pixel_size_y_um = 0;
 };
 
-// Short name of a compression for people: "none", "lzw", "deflate", "packbits", "zstd", "jpeg", "compression 34712".
+// Short name of a compression for people: "none", "lzw", "deflate", "packbits", "zstd", "jpeg",
+// "compression 34712".
 std::string TiffCompressionName(uint16_t compression);
 
-// One per thread: keeps its file buffer, codec contexts and scratch between files, so that steady state allocates nothing.
-// Not thread-safe; distinct readers are independent.
+// One per thread: keeps its file buffer, codec contexts and scratch between files, so that steady
+// state allocates nothing. Not thread-safe; distinct readers are independent.
 class TiffReader {
  public:
   TiffReader();
@@ -54,21 +57,24 @@ class TiffReader {
   TiffReader(const TiffReader&) = delete;
   TiffReader& operator=(const TiffReader&) = delete;
 
-  // Opens `path` and parses its first page only. The previous file is closed. Reads some 16 KiB, wherever the page's directory is.
-  // Throws Error kIo, kTiffDamaged, kTiffUnsupported (samples that no dtype holds: 64-bit integers, complex numbers).
+  // Opens `path` and parses its first page only. The previous file is closed. Reads some 16 KiB,
+  // wherever the page's directory is. Throws Error kIo, kTiffDamaged, kTiffUnsupported (samples
+  // that no dtype holds: 64-bit integers, complex numbers).
   void Open(const std::string& path);
   void Close();
 
-  // Number of pages in the main IFD chain. Walks the chain once; a loop or an offset past the end is kTiffDamaged.
+  // Number of pages in the main IFD chain. Walks the chain once; a loop or an offset past the end
+  // is kTiffDamaged.
   int page_count();
   // Structure of one page; parses up to it. Throws kInvalidArgument when there is no such page.
   const TiffPage& page(int index);
-  // The same without reading ImageDescription, which can be megabytes of OME-XML: for callers that want pixels only.
+  // The same without reading ImageDescription, which can be megabytes of OME-XML: for callers that
+  // want pixels only.
   const TiffPage& layout(int index);
 
-  // Decodes one sample (channel) of one page into `dst`, which must have the page's width, height and dtype.
-  // Throws kTiffDamaged with page and byte offset, kTiffUnsupported, kOpShape when dst does not match.
-  // On failure the contents of dst are unspecified.
+  // Decodes one sample (channel) of one page into `dst`, which must have the page's width, height
+  // and dtype. Throws kTiffDamaged with page and byte offset, kTiffUnsupported, kOpShape when dst
+  // does not match. On failure the contents of dst are unspecified.
   void ReadPlane(int page, int sample, const Plane& dst);
 
   // Bytes read from the file since Open (for throughput figures).

@@ -50,8 +50,8 @@ void PickSamples(const uint8_t* src, size_t size, size_t step, std::byte* dst, s
   }
 }
 
-void UnpackSamples(const uint8_t* row, int bits, size_t first, size_t step, DType dtype, std::byte* dst,
-                   size_t count) {
+void UnpackSamples(const uint8_t* row, int bits, size_t first, size_t step, DType dtype,
+                   std::byte* dst, size_t count) {
   if (dtype == DType::kF32) {
     for (size_t i = 0; i < count; ++i) {
       uint16_t half;

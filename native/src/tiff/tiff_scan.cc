@@ -11,7 +11,8 @@
 namespace tilecast {
 namespace {
 
-void Scan(TiffReader& reader, const std::string& path, const TiffScanOptions& options, TiffScanResult& out) {
+void Scan(TiffReader& reader, const std::string& path, const TiffScanOptions& options,
+          TiffScanResult& out) {
   try {
     reader.Open(path);
     out.bytes = reader.file_bytes();
@@ -29,7 +30,8 @@ void Scan(TiffReader& reader, const std::string& path, const TiffScanOptions& op
 
 }  // namespace
 
-std::vector<TiffScanResult> ScanTiffs(const std::vector<std::string>& paths, const TiffScanOptions& options) {
+std::vector<TiffScanResult> ScanTiffs(const std::vector<std::string>& paths,
+                                      const TiffScanOptions& options) {
   std::vector<TiffScanResult> results(paths.size());
   std::atomic<size_t> next{0};
   const auto work = [&] {

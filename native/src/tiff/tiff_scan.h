@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Headers of many files at once: what a plate's catalogue needs, at the price of one or two small reads a file.
+// Headers of many files at once: what a plate's catalogue needs, at the price of one or two small
+// reads a file.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +29,7 @@ struct TiffScanResult {
 };
 
 // One result a path, in their order. A file that fails does not fail the others.
-std::vector<TiffScanResult> ScanTiffs(const std::vector<std::string>& paths, const TiffScanOptions& options);
+std::vector<TiffScanResult> ScanTiffs(const std::vector<std::string>& paths,
+                                      const TiffScanOptions& options);
 
 }  // namespace tilecast

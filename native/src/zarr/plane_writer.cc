@@ -88,6 +88,10 @@ bool AllZero(const Plane& p) {
 
 }  // namespace
 
+void WriteTextFile(const std::string& path, const std::string& text) {
+  WriteFile(path, reinterpret_cast<const std::byte*>(text.data()), text.size());
+}
+
 struct PlaneWriter::Impl {
   BloscEncoder blosc;
   ZSTD_CCtx* zstd = nullptr;
@@ -149,8 +153,12 @@ int64_t PlaneWriter::Write(const Plane& plane, const PlaneTarget& target, const 
   const int64_t cw = std::min(e.chunk, target.width);
   const int64_t ny = (target.height + ch - 1) / ch;
   const int64_t nx = (target.width + cw - 1) / cw;
-  const std::string lead = target.lead.empty() ? "" : target.lead + "/";
-  const std::string prefix = target.dir + (e.format == 3 ? "/c/" : "/") + lead;
+  const std::string lead = target.lead.empty() ? "" : target.lead + e.separator;
+  const std::string prefix =
+      target.dir + (e.format == 3 ? std::string("/c") + e.separator : std::string("/")) + lead;
+  const auto key = [&](int64_t i, int64_t j) {
+    return prefix + std::to_string(i) + e.separator + std::to_string(j);
+  };
   const bool shard = e.format == 3 && e.sharded;
   auto& index = impl_->index;
   index.assign(shard ? static_cast<size_t>(ny * nx) * 16 : 0, std::byte{0xff});
@@ -163,7 +171,7 @@ int64_t PlaneWriter::Write(const Plane& plane, const PlaneTarget& target, const 
       part.data += i * ch * plane.stride + j * cw * static_cast<int64_t>(size);
       part.height = std::clamp<int64_t>(plane.height - i * ch, 0, ch);
       part.width = std::clamp<int64_t>(plane.width - j * cw, 0, cw);
-      const std::string chunk = shard ? "" : prefix + std::to_string(i) + "/" + std::to_string(j);
+      const std::string chunk = shard ? "" : key(i, j);
       if (part.height == 0 || part.width == 0 || AllZero(part)) {
         if (!shard) Remove(chunk);
         continue;
@@ -186,10 +194,10 @@ int64_t PlaneWriter::Write(const Plane& plane, const PlaneTarget& target, const 
     std::memcpy(tail, index.data(), index.size());
     std::memcpy(tail + index.size(), &crc, 4);
     used += index.size() + 4;
-    WriteFile(prefix + "0/0", impl_->out.get(), used);
+    WriteFile(key(0, 0), impl_->out.get(), used);
     written += static_cast<int64_t>(used);
   } else if (shard) {
-    Remove(prefix + "0/0");
+    Remove(key(0, 0));
   }
   return written;
 }

@@ -20,15 +20,21 @@ struct ZarrEncoding {
   ChunkCodec codec = ChunkCodec::kBloscLz4;
   int level = 5;
   int64_t chunk = 512;  // px, both axes; planes smaller than that get one chunk of their own size
+  // Between the parts of a chunk key. Shards are few, so that their keys need no folders: '.' saves the file system two a plane.
+  char separator = '/';
 };
 
-// Where a plane goes: `dir` is the array's folder, `lead` the chunk key of the axes before y and x ("0/1", "" when there are none).
+// Where a plane goes: `dir` is the array's folder, `lead` the chunk indexes of the axes before y and x, joined by the separator
+// ("0/1", "" when there are none).
 struct PlaneTarget {
   std::string dir;
   std::string lead;
   int64_t height = 0;  // of the array; a smaller plane leaves the rest at the fill value 0
   int64_t width = 0;
 };
+
+// Writes a whole small file, making its folders. Throws kIo with the path.
+void WriteTextFile(const std::string& path, const std::string& text);
 
 // One per thread; keeps its buffers. Chunks that are zero throughout are left out (the fill value is 0).
 class PlaneWriter {
