@@ -101,7 +101,8 @@ export interface NativeJob {
     readonly dtype: DType;
     readonly levels: number;
   }[];
-  readonly rowPrefix: string;
+  /** One entry a part of the job: its rows' leading fields, with the trailing comma. */
+  readonly rowPrefixes: readonly string[];
   /** Small files written before the job's results. */
   readonly files: readonly { readonly path: string; readonly text: string }[];
 }
@@ -111,13 +112,11 @@ export interface NativeJobResult {
   readonly job: number;
   readonly error?: { readonly code: string; readonly message: string; readonly stage: string; readonly path?: string; readonly page?: number; readonly offset?: number };
   readonly rows: string;
-  readonly objects: number;
-  readonly sums: Float64Array;
+  /** As the job's `rowPrefixes`: rows, sums of each column over them, display range of the written image. */
+  readonly parts: readonly { readonly objects: number; readonly sums: Float64Array; readonly low?: number; readonly high?: number }[];
   readonly bytesRead: number;
   readonly bytesWritten: number;
   readonly pixels: number;
-  readonly low?: number;
-  readonly high?: number;
   readonly thumbnails: readonly { readonly height: number; readonly width: number; readonly pixels: Float32Array; readonly outline: Uint8Array | null }[];
 }
 

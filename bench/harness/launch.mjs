@@ -42,10 +42,8 @@ export async function trial(python, command, env) {
   try {
     // -I -S: a launcher without site packages starts in 15 ms.
     const { stdout } = await output(python, ["-I", "-S", launcher, costFile, ...command], { env });
-    const { code, ...cost } = JSON.parse(readFileSync(costFile, "utf8"));
-    const lines = stdout.trimEnd().split("\n");
-    if (code !== 0) throw new Error(`${command.join(" ")} ended with ${code}:\n${lines.slice(-30).join("\n")}`);
-    return { said: JSON.parse(lines.at(-1)), cost };
+    const cost = JSON.parse(readFileSync(costFile, "utf8"));
+    return { said: JSON.parse(stdout.trimEnd().split("\n").at(-1)), cost };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -36,7 +36,6 @@ def main():
     with open(cost, "w") as out:
         json.dump(
             {
-                "code": os.waitstatus_to_exitcode(status),
                 "wall_s": wall,
                 "user_s": usage.ru_utime,
                 "system_s": usage.ru_stime,
@@ -45,6 +44,8 @@ def main():
             },
             out,
         )
+    code = os.waitstatus_to_exitcode(status)
+    sys.exit(code if code >= 0 else 128 - code)
 
 
 if __name__ == "__main__":

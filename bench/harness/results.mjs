@@ -3,7 +3,17 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { root } from "./machine.mjs";
+import { cacheFolder, python, root } from "./machine.mjs";
+
+/** A kept result is public: paths of this machine become the names of what lies there. */
+function portable(_key, value) {
+  if (typeof value !== "string") return value;
+  return value
+    .replaceAll(python(), "python")
+    .replaceAll(process.execPath, "node")
+    .replaceAll(cacheFolder(), "$TILECAST_BENCH_DIR")
+    .replaceAll(root, "");
+}
 
 /** Writes bench/results/<name>-<date>.json; gives its path relative to the repository. */
 export function writeResult(name, result) {
@@ -11,7 +21,7 @@ export function writeResult(name, result) {
   mkdirSync(folder, { recursive: true });
   const date = result.stamp.date.slice(0, 16).replace(/[-:]/g, "").replace("T", "-");
   const path = join(folder, `${name}-${date}.json`);
-  writeFileSync(path, `${JSON.stringify(result, null, 1)}\n`);
+  writeFileSync(path, `${JSON.stringify(result, portable, 1)}\n`);
   return relative(root, path);
 }
 

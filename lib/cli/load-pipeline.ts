@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Loads a pipeline file: an ES module whose default export is a pipeline, or a function that is given the package and returns one.
+// Loads a pipeline file: an ES module whose default export is a pipeline, or a function that is given `{ op, pipeline }` and returns one.
 
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { TilecastError } from "../errors.js";
-import { Pipeline } from "../orchestrator/pipeline.js";
+import { op } from "../ops/op.js";
+import { Pipeline, pipeline } from "../orchestrator/pipeline.js";
 
 /** Throws ERR_PIPELINE naming the file. The module is code of the user's own and is executed. */
 export async function loadPipeline(file: string): Promise<Pipeline> {
@@ -14,7 +15,7 @@ export async function loadPipeline(file: string): Promise<Pipeline> {
   let value: unknown;
   try {
     value = ((await import(pathToFileURL(path).href)) as { default?: unknown }).default;
-    if (typeof value === "function") value = await value(await import("../index.js"));
+    if (typeof value === "function") value = await value({ op, pipeline });
   } catch (cause) {
     if (cause instanceof TilecastError) throw cause;
     const error = cause as Error & { code?: string };

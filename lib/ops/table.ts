@@ -50,11 +50,29 @@ export interface OpSpec {
 const over = optional(
   anything<Projectable | readonly Projectable[]>(
     `one or several of ${projectable.map((p) => `"${p}"`).join(", ")}`,
-    (v) => (Array.isArray(v) ? v : [v]).every((x) => (projectable as readonly unknown[]).includes(x)),
+    (v) => !(Array.isArray(v) && v.length === 0) && [v].flat().every((x) => (projectable as readonly unknown[]).includes(x)),
   ),
   undefined,
   "Component to project over. Default: the step's variable components, which are z_index unless said otherwise.",
 );
+
+const isPlainObject = (v: unknown): v is Readonly<Record<string, unknown>> => typeof v === "object" && v !== null && !Array.isArray(v);
+
+function isIntensitySource(v: unknown): boolean {
+  if (typeof v === "string") return v.length > 0;
+  if (!isPlainObject(v)) return false;
+  const { step, channel, ...rest } = v;
+  return (
+    Object.keys(rest).length === 0 &&
+    (step === undefined || typeof step === "string") &&
+    (channel === undefined || typeof channel === "string" || typeof channel === "number")
+  );
+}
+
+/** One source, or several by column suffix. Strict, since a misspelt key would silently measure another image. */
+function isIntensity(v: unknown): boolean {
+  return isIntensitySource(v) || (isPlainObject(v) && Object.entries(v).every(([suffix, s]) => /^\w+$/.test(suffix) && isIntensitySource(s)));
+}
 
 function sumType(input: DType): DType {
   if (input === "uint8" || input === "uint16") return "uint32";
@@ -194,7 +212,7 @@ export const table = {
       intensity: optional(
         anything<IntensitySource | Readonly<Record<string, IntensitySource>>>(
           "step name, { step, channel }, or an object of column suffix: step name or { step, channel }",
-          (v) => typeof v === "string" || (typeof v === "object" && v !== null && !Array.isArray(v)),
+          isIntensity,
         ),
         undefined,
         "Images to measure intensities on. Default: the image that the run writes (projected, uncorrected).",

@@ -75,6 +75,7 @@ export function applyMeasure(
   plate: Plate,
   streams: readonly Stream[],
   table: MeasureColumns,
+  part: number,
 ): void {
   if (s.measured) {
     throw new TilecastError("ERR_PIPELINE", `step "${place.step}": channel ${s.channel} is measured twice; put all features into one measure()`, { argument: "measure" });
@@ -106,6 +107,7 @@ export function applyMeasure(
     op: "measure",
     stage: place.step,
     in: (s.value as Value).reg,
+    part,
     inputs: images.map((i) => i.value.reg),
     own: [...mine],
     suffixes: images.map((i) => i.suffix),

@@ -116,6 +116,10 @@ class Compiler {
     const collapsed = new Set<string>(all.flatMap(({ s, chain }) => chain.filter(isProjection).flatMap((o) => overOf(o, s))));
     this.#measure.joint = all.some(({ chain }) => chain.some((o) => o.name === "measure" && /"channel"/.test(JSON.stringify(o.parameters.intensity ?? ""))));
 
+    const unknown = (options.wells ?? []).filter((w) => !plate.wells.includes(w));
+    if (unknown.length > 0) {
+      throw new TilecastError("ERR_INVALID_ARGUMENT", `wells: plate ${plate.name} has no ${unknown.join(", ")}`, { argument: "wells" });
+    }
     const { planes, unused } = choosePlanes(pipeline, plate, options.wells ? new Set(options.wells) : null);
     if (planes.length === 0) {
       throw new TilecastError("ERR_PIPELINE", `pipeline "${pipeline.name}" reads no plane of plate ${plate.name}: ${unused[0]?.reason ?? "no well is selected"}`);
@@ -134,13 +138,13 @@ class Compiler {
       else groups.set(key, [p]);
     }
 
-    const drafts: { program: number; sources: PlaneRef[]; outputs: PendingOutput[]; thumbnails: number[]; streams: Stream[] }[] = [];
+    const drafts: { program: number; sources: PlaneRef[]; parts: Stream[]; outputs: PendingOutput[]; thumbnails: number[]; streams: Stream[] }[] = [];
     for (const group of groups.values()) {
       const builder = new ProgramBuilder();
       const outputs: PendingOutput[] = [];
       const thumbnails: number[] = [];
       const streams = this.#runSteps(builder, group, null, outputs, thumbnails);
-      drafts.push({ program: this.#intern(builder), sources: builder.sources, outputs, thumbnails, streams });
+      drafts.push({ program: this.#intern(builder), sources: builder.sources, parts: builder.parts, outputs, thumbnails, streams });
     }
     this.#fillEstimates();
     fillColumns(this.#programs, this.#measure);
@@ -160,19 +164,16 @@ class Compiler {
         sources: d.sources,
         outputs: d.outputs.map((o) => layout.output(o)),
         thumbnails: d.thumbnails,
-        rowPrefix: "",
+        parts: d.parts.map((p) => {
+          const cells = [csvCell(plate.name), p.well, p.site, p.channel, p.timepoint, ...(withZ ? [p.z ?? ""] : [])];
+          return { channel: p.channel, rowPrefix: `${cells.join(",")},` };
+        }),
       };
-    });
-    // A job measures one stream (joint jobs measure the one whose chain says so): its components lead each row.
-    const prefixed = jobs.map((job, i) => {
-      const s = drafts[i]?.streams.find((x) => x.measured) ?? (drafts[i]?.streams[0] as Stream);
-      const cells = [csvCell(plate.name), s.well, s.site, s.channel, s.timepoint, ...(withZ ? [s.z ?? ""] : [])];
-      return { ...job, rowPrefix: `${cells.join(",")},` };
     });
     return {
       programs: this.#programs,
       resources: this.#resources,
-      jobs: prefixed,
+      jobs,
       fields: layout.fields,
       columns: measured ? [...keys, ...this.#measure.columns.map((c) => c.name)] : [],
       keyColumns: measured ? keys.length : 0,
@@ -247,8 +248,12 @@ class Compiler {
         byChain.set(chain, [...(byChain.get(chain) ?? []), s]);
       }
       streams = [];
+      const waiting = new Map(byChain);
       for (const [chain, members] of byChain) {
         let current = members;
+        waiting.delete(chain);
+        // Every stream of the job as it is now: those of chains done in this step, of this one, of those still to come.
+        const all = () => [...streams, ...current, ...[...waiting.values()].flat()];
         for (const [opIndex, op] of (chain ?? []).entries()) {
           const place = { step: step.name, stepIndex, opIndex };
           if (stopAt !== null && stopAt.stepIndex === stepIndex && stopAt.opIndex === opIndex) return current;
@@ -256,7 +261,7 @@ class Compiler {
           if (isProjection(op)) {
             current = this.#project(builder, op, overOf(op, step), current, place);
           } else {
-            for (const s of current) this.#apply(builder, op, s, place, planes, members, outputs, thumbnails);
+            for (const s of current) this.#apply(builder, op, s, place, planes, all, outputs, thumbnails);
           }
           for (const s of current) {
             s.position++;
@@ -275,7 +280,7 @@ class Compiler {
     if (outputs === null || s.image !== null || s.position !== this.#writePoint(s.channel)) return;
     const value = builder.materialize(s, stage);
     s.image = value;
-    builder.run({ op: "writeImage", stage, in: value.reg, output: outputs.length });
+    builder.run({ op: "writeImage", stage, in: value.reg, output: outputs.length, part: builder.part(s) });
     outputs.push({ stream: s, label: null, value });
     if (!this.#opsOf(s.channel).some((o) => o.name === "label" || o.parameters.kind === "labels")) {
       builder.run({ op: "thumbnail", stage: "report", in: value.reg, inputs: [] });
@@ -354,7 +359,7 @@ class Compiler {
     s: Stream,
     place: Place,
     group: readonly PlaneRef[],
-    members: readonly Stream[],
+    all: () => readonly Stream[],
     outputs: PendingOutput[] | null,
     thumbnails: number[],
   ): void {
@@ -398,7 +403,7 @@ class Compiler {
       case "save":
         return;
       case "measure":
-        applyMeasure(builder, op, s, place, this.plate, this.#streamsFor(s, members), this.#measure);
+        applyMeasure(builder, op, s, place, this.plate, this.#measure.joint ? all() : [s], this.#measure, builder.part(s));
         return;
       case "flatField":
         emit({ op: "flatField", resource: this.#illumination(op, s, input, place, group), a: p.background });
@@ -430,10 +435,6 @@ class Compiler {
       default:
         throw new TilecastError("ERR_INTERNAL", `op ${op.name} has no instruction`);
     }
-  }
-
-  #streamsFor(s: Stream, members: readonly Stream[]): readonly Stream[] {
-    return this.#measure.joint ? members : [s];
   }
 
   #resource(key: string, make: () => Resource): number {
@@ -494,7 +495,7 @@ class Compiler {
           sources: builder.sources,
           outputs: [],
           thumbnails: [],
-          rowPrefix: "",
+          parts: [],
         });
       }
       this.#resources[e.id] = { ...e.resource, jobs };

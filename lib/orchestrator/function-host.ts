@@ -3,7 +3,7 @@
 
 import { Worker } from "node:worker_threads";
 import type { NativeFunctionCall, NativeRunner, NativeTilePool } from "../native.js";
-import type { Plan } from "./plan.js";
+import type { Job, Plan } from "./plan.js";
 
 /** What a worker is told of each call; it maps the pool itself, so no pixel is sent. */
 export interface FunctionMessage {
@@ -32,9 +32,8 @@ export class FunctionHost {
     readonly plan: Plan,
   ) {}
 
-  call(call: NativeFunctionCall): void {
+  call(call: NativeFunctionCall, job: Job | undefined): void {
     const resource = this.plan.resources[call.resource];
-    const job = this.plan.jobs[call.job];
     if (this.#closed || resource?.kind !== "function" || job === undefined) {
       this.runner.completeCall(call.id, "the run was stopped");
       return;

@@ -169,17 +169,19 @@ export class Ledger {
   }
 
   #total(entry: WellEntry, job: Job, result: NativeJobResult): void {
-    const channel = job.channels[0] ?? 0;
-    let t = entry.totals.get(channel);
-    if (t === undefined) {
-      t = { channel, objects: 0, sums: Array.from(result.sums, () => 0), low: null, high: null };
-      entry.totals.set(channel, t);
-    }
-    t.objects += result.objects;
-    for (const [c, sum] of result.sums.entries()) t.sums[c] = (t.sums[c] ?? 0) + sum;
-    if (result.low !== undefined && result.high !== undefined) {
-      t.low = t.low === null ? result.low : Math.min(t.low, result.low);
-      t.high = t.high === null ? result.high : Math.max(t.high, result.high);
+    for (const [i, part] of result.parts.entries()) {
+      const channel = job.parts[i]?.channel ?? 0;
+      let t = entry.totals.get(channel);
+      if (t === undefined) {
+        t = { channel, objects: 0, sums: [], low: null, high: null };
+        entry.totals.set(channel, t);
+      }
+      t.objects += part.objects;
+      for (const [c, sum] of part.sums.entries()) t.sums[c] = (t.sums[c] ?? 0) + sum;
+      if (part.low !== undefined && part.high !== undefined) {
+        t.low = t.low === null ? part.low : Math.min(t.low, part.low);
+        t.high = t.high === null ? part.high : Math.max(t.high, part.high);
+      }
     }
   }
 

@@ -19,6 +19,8 @@ export interface Instruction {
   b?: number;
   resource?: number;
   output?: number;
+  /** Measure, writeImage: part of the job that it belongs to. */
+  part?: number;
   minArea?: number;
   maxArea?: number;
   clearBorder?: boolean;
@@ -74,7 +76,8 @@ export interface Job {
   readonly outputs: readonly Output[];
   /** Channels of the thumbnails that it gives when asked, in order. */
   readonly thumbnails: readonly number[];
-  readonly rowPrefix: string;
+  /** Streams that are measured or written: whose rows and sums they are, and what leads each row. */
+  readonly parts: readonly { readonly channel: number; readonly rowPrefix: string }[];
 }
 
 /** One multiscale image of the plate that results are written into. */

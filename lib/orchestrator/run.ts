@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { fromNative, TilecastError } from "../errors.js";
-import { type NativeEncoding, type NativeJob, type NativeJobResult, type NativeRunner, native } from "../native.js";
+import { type NativeEncoding, type NativeFunctionCall, type NativeJob, type NativeJobResult, type NativeRunner, native } from "../native.js";
 import type { Plate } from "../plates/plate.js";
 import { type ArrayEncoding, type Compression, defaultLevel, type NgffVersion, OmeZarrStore } from "../stores/ome-zarr.js";
 import { compile } from "./compile.js";
@@ -140,7 +140,7 @@ export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions)
     options.signal?.addEventListener("abort", abort, { once: true });
     try {
       const report = reporter(ledger, throughput, began, options.onProgress);
-      await prepareResources(runner, plan, store, () => report("estimate"));
+      await prepareResources(runner, plan, store, functions, () => cancelled, () => report("estimate"));
       if (!cancelled) {
         // A field's metadata goes with the first job that writes into it, so that both cores share that work.
         const fields = new Map<string, FieldLayout>(plan.fields.map((f) => [`${f.well}/${f.site}`, f]));
@@ -150,7 +150,8 @@ export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions)
           fields.delete(key);
           return nativeJob(job, index, store, thumbnail, field ? store.collect(() => writeField(store, plate, field)) : []);
         });
-        await execute(runner, jobs, functions, (results, finished) => {
+        const call = (c: NativeFunctionCall) => functions.call(c, plan.jobs[c.job]);
+        await execute(runner, jobs, call, (results, finished) => {
           for (const r of results) {
             const j = todo[r.job];
             if (j !== undefined) ledger.record(j, r);
@@ -200,7 +201,7 @@ function nativeJob(job: Job, index: number, store: OmeZarrStore, thumbnail: bool
       dtype: o.dtype,
       levels: o.levels,
     })),
-    rowPrefix: job.rowPrefix,
+    rowPrefixes: job.parts.map((p) => p.rowPrefix),
     files,
   };
 }
@@ -208,7 +209,7 @@ function nativeJob(job: Job, index: number, store: OmeZarrStore, thumbnail: bool
 function execute(
   runner: NativeRunner,
   jobs: readonly NativeJob[],
-  functions: FunctionHost,
+  onCall: (call: NativeFunctionCall) => void,
   onResults: (results: readonly NativeJobResult[], finished: boolean) => void,
 ): Promise<void> {
   if (jobs.length === 0) return Promise.resolve();
@@ -224,13 +225,20 @@ function execute(
           fail(error);
         }
       },
-      (call) => functions.call(call),
+      onCall,
     );
   });
 }
 
 /** Loads illumination images, runs the estimates, registers programs. Native resource numbers are the plan's. */
-async function prepareResources(runner: NativeRunner, plan: Plan, store: OmeZarrStore, progress: () => void): Promise<void> {
+async function prepareResources(
+  runner: NativeRunner,
+  plan: Plan,
+  store: OmeZarrStore,
+  functions: FunctionHost,
+  cancelled: () => boolean,
+  progress: () => void,
+): Promise<void> {
   for (const r of plan.resources) {
     if (r.kind === "file") checkIllumination(plan, r.path, runner.addFieldFile(resolve(r.path)));
     else if (r.kind === "estimate") runner.addEstimator(r.height, r.width, r.shrink, r.jobs.length);
@@ -241,10 +249,12 @@ async function prepareResources(runner: NativeRunner, plan: Plan, store: OmeZarr
     if (r.kind !== "estimate") continue;
     const failures: string[] = [];
     const jobs = r.jobs.map((j, i) => nativeJob(j, i, store, false, []));
-    await execute(runner, jobs, null as never, (results) => {
+    const call = (c: NativeFunctionCall) => functions.call(c, r.jobs[c.job]);
+    await execute(runner, jobs, call, (results) => {
       for (const x of results) if (x.error) failures.push(x.error.message);
       progress();
     });
+    if (cancelled()) return;
     if (failures.length === jobs.length) {
       throw new TilecastError("ERR_PIPELINE", `the illumination of ${r.label} cannot be estimated: none of ${jobs.length} images could be read; the first: ${failures[0]}`);
     }

@@ -52,6 +52,8 @@ export function describeStream(s: Stream): string {
 
 export class ProgramBuilder {
   readonly sources: PlaneRef[] = [];
+  /** Streams that are measured or written, in the order of first use. */
+  readonly parts: Stream[] = [];
   readonly code: Instruction[] = [];
   #registers = 0;
   #largest = 0;
@@ -75,6 +77,12 @@ export class ProgramBuilder {
   source(plane: PlaneRef): number {
     this.reserve(plane.dtype, plane.height, plane.width);
     return this.sources.push(plane) - 1;
+  }
+
+  /** Number of the stream's part of the job. */
+  part(s: Stream): number {
+    const at = this.parts.findIndex((p) => p.channel === s.channel && p.site === s.site && p.z === s.z && p.timepoint === s.timepoint);
+    return at >= 0 ? at : this.parts.push(s) - 1;
   }
 
   get largestTile(): number {

@@ -15,8 +15,7 @@
 #include "codec/packbits.h"
 #include "codec/predictor.h"
 
-using namespace tilecast;
-
+namespace tilecast {
 namespace {
 
 using Bytes = std::vector<uint8_t>;
@@ -244,3 +243,5 @@ TEST_CASE("predictors are undone for every size, width and number of samples") {
     }
   }
 }
+
+}  // namespace tilecast

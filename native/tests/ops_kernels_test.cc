@@ -109,6 +109,11 @@ TEST_CASE("point kernels agree between instruction sets") {
       });
       CheckSame<uint8_t>([&](const KernelTable& k) {
         std::vector<uint8_t> out(size);
+        k.scale_to_u8[d](in.data(), 0.07, -0.3, out.data(), n);
+        return out;
+      });
+      CheckSame<uint8_t>([&](const KernelTable& k) {
+        std::vector<uint8_t> out(size);
         k.threshold[d](in.data(), 100.5, out.data(), n);
         return out;
       });

@@ -24,8 +24,7 @@
 #include "tiff/tiff_libtiff.h"
 #include "tiff/tiff_reader.h"
 
-using namespace tilecast;
-
+namespace tilecast {
 namespace {
 
 struct Sample {
@@ -248,3 +247,5 @@ TEST_CASE("a damaged file of the corpus is a typed error or an image, never more
   CHECK(failures > reads / 4);
   CHECK(failures < reads);
 }
+
+}  // namespace tilecast

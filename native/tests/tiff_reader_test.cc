@@ -18,11 +18,10 @@
 #include "tiff/tiff_scan.h"
 #include "tiff_writer.h"
 
-using namespace tilecast;
-
+namespace tilecast {
 namespace {
 
-std::string Words(std::vector<uint16_t> values, bool big_endian = false) {
+std::string Words(const std::vector<uint16_t>& values, bool big_endian = false) {
   std::string s;
   for (const uint16_t v : values) {
     s += static_cast<char>(big_endian ? v >> 8 : v);
@@ -219,8 +218,8 @@ TEST_CASE("strips may lie in any order and far apart") {
     std::vector<uint16_t> pixels;
     std::vector<std::string> strips;
     for (uint16_t y = 0; y < 40; ++y) {
-      std::vector<uint16_t> row;
-      for (uint16_t x = 0; x < 30; ++x) row.push_back(static_cast<uint16_t>(y * 1000 + x * x));
+      std::vector<uint16_t> row(30);
+      for (size_t x = 0; x < row.size(); ++x) row[x] = static_cast<uint16_t>(y * 1000 + x * x);
       pixels.insert(pixels.end(), row.begin(), row.end());
       strips.push_back(compression == 8 ? Deflate(Words(row)) : Words(row));
     }
@@ -431,11 +430,10 @@ TEST_CASE("strips that share bytes are read alike in either byte order") {
 TEST_CASE("a scan gives each file its own result") {
   const ScratchFolder folder;
   std::vector<std::string> paths;
-  for (int i = 0; i < 40; ++i) {
+  for (size_t i = 0; i < 40; ++i) {
     paths.push_back(folder.path() + "/" + std::to_string(i) + ".tif");
     TiffWriter w;
-    w.Grey(static_cast<uint64_t>(i + 1), 1, 8, 1, 1,
-           {std::string(static_cast<size_t>(i + 1), 'x')});
+    w.Grey(i + 1, 1, 8, 1, 1, {std::string(i + 1, 'x')});
     w.Set(270, 2, {'d', 0});
     w.Page();
     w.Page();
@@ -465,3 +463,5 @@ TEST_CASE("a scan gives each file its own result") {
   CHECK(ScanTiffs(paths, {false, false, 2})[0].pages == -1);
   CHECK(ScanTiffs({}, {true, true, 2}).empty());
 }
+
+}  // namespace tilecast

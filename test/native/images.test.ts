@@ -33,7 +33,7 @@ async function rejected(promise: Promise<unknown>): Promise<Record<string, unkno
     (e: unknown) => e,
   );
   if (!(error instanceof Error)) throw new Error("expected a rejection");
-  return { message: error.message, ...error };
+  return { ...error, message: error.message };
 }
 
 const info = (result: NativeImageInfo | NativeFailure | undefined): NativeImageInfo => {

@@ -105,6 +105,7 @@ Instruction InstructionFrom(const Napi::Object& o) {
   op.b = NumberOr(o, "b", 0);
   op.resource = IntOr(o, "resource", -1);
   op.output = IntOr(o, "output", -1);
+  op.part = IntOr(o, "part", 0);
   if (const auto s = StringOf(o, "projection"); !s.empty()) op.projection = OneOf(s, kProjections, "projection");
   if (const auto s = StringOf(o, "method"); !s.empty()) op.method = OneOf(s, kMethods, "threshold method");
   if (const auto s = StringOf(o, "dtype"); !s.empty()) op.dtype = DTypeFrom(s);
@@ -142,7 +143,10 @@ Job JobFrom(const Napi::Object& o) {
   job.program = IntOr(o, "program", 0);
   job.index = IntOr(o, "index", 0);
   job.thumbnail = o.Get("thumbnail").ToBoolean().Value();
-  job.row_prefix = StringOf(o, "rowPrefix");
+  const auto prefixes = o.Get("rowPrefixes").As<Napi::Array>();
+  for (uint32_t i = 0; i < prefixes.Length(); ++i) {
+    job.row_prefixes.push_back(prefixes.Get(i).As<Napi::String>().Utf8Value());
+  }
   const auto files = o.Get("files").As<Napi::Array>();
   for (uint32_t i = 0; i < files.Length(); ++i) {
     const auto f = files.Get(i).As<Napi::Object>();
@@ -197,17 +201,24 @@ Napi::Object ResultObject(Napi::Env env, JobResult& r) {
     return o;
   }
   o.Set("rows", r.rows);
-  o.Set("objects", static_cast<double>(r.objects));
-  auto sums = Napi::Float64Array::New(env, r.sums.size());
-  std::copy(r.sums.begin(), r.sums.end(), sums.Data());
-  o.Set("sums", sums);
+  auto parts = Napi::Array::New(env, r.parts.size());
+  for (size_t i = 0; i < r.parts.size(); ++i) {
+    const PartResult& p = r.parts[i];
+    Napi::Object part = Napi::Object::New(env);
+    part.Set("objects", static_cast<double>(p.objects));
+    auto sums = Napi::Float64Array::New(env, p.sums.size());
+    std::copy(p.sums.begin(), p.sums.end(), sums.Data());
+    part.Set("sums", sums);
+    if (p.has_range) {
+      part.Set("low", p.low);
+      part.Set("high", p.high);
+    }
+    parts.Set(static_cast<uint32_t>(i), part);
+  }
+  o.Set("parts", parts);
   o.Set("bytesRead", static_cast<double>(r.bytes_read));
   o.Set("bytesWritten", static_cast<double>(r.bytes_written));
   o.Set("pixels", static_cast<double>(r.pixels));
-  if (r.has_range) {
-    o.Set("low", r.low);
-    o.Set("high", r.high);
-  }
   auto thumbs = Napi::Array::New(env, r.thumbnails.size());
   for (size_t i = 0; i < r.thumbnails.size(); ++i) {
     const ThumbnailImage& t = r.thumbnails[i];
@@ -398,7 +409,13 @@ class Runner : public Napi::ObjectWrap<Runner> {
       Ref();
       executor().Start(
           std::move(jobs),
-          [this] { on_results_.NonBlockingCall([this](Napi::Env e, Napi::Function f) { Deliver(e, f); }); },
+          [this] {
+            // What is queued may outlive this object; the token tells, on the JavaScript thread.
+            on_results_.NonBlockingCall(
+                [this, alive = std::weak_ptr<int>(alive_)](Napi::Env e, Napi::Function f) {
+                  if (alive.lock()) Deliver(e, f);
+                });
+          },
           [this](FunctionCall* call) { Ask(call); });
     });
   }
@@ -434,8 +451,8 @@ class Runner : public Napi::ObjectWrap<Runner> {
       id = static_cast<double>(++last_call_);
       calls_[last_call_] = call;
     }
-    on_call_.NonBlockingCall([this, id](Napi::Env env, Napi::Function f) {
-      if (env == nullptr) return;
+    on_call_.NonBlockingCall([this, id, alive = std::weak_ptr<int>(alive_)](Napi::Env env, Napi::Function f) {
+      if (env == nullptr || !alive.lock()) return;
       Napi::Object o = Napi::Object::New(env);
       {
         const std::lock_guard lock(calls_mutex_);
@@ -506,6 +523,7 @@ class Runner : public Napi::ObjectWrap<Runner> {
   std::map<uint64_t, FunctionCall*> calls_;
   uint64_t last_call_ = 0;
   bool stopped_ = false;
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
 
 }  // namespace

@@ -27,6 +27,14 @@ struct ThumbnailImage {
   std::vector<uint8_t> outline;
 };
 
+// What one part of a job (a channel, as a rule) gives.
+struct PartResult {
+  int64_t objects = 0;       // rows
+  std::vector<double> sums;  // of each column over the rows
+  double low = 0, high = 0;  // 0.1 and 99.9 percentile of a sample of the written image
+  bool has_range = false;
+};
+
 struct JobResult {
   int job = 0;
   bool ok = false;
@@ -36,11 +44,8 @@ struct JobResult {
   int64_t page = -1, offset = -1;
   // Set when ok.
   std::string rows;               // CSV lines
-  int64_t objects = 0;            // rows
-  std::vector<double> sums;       // of each column over the rows
+  std::vector<PartResult> parts;  // as Job::row_prefixes
   std::vector<ThumbnailImage> thumbnails;
-  double low = 0, high = 0;       // 0.1 and 99.9 percentile of a sample of the written image
-  bool has_range = false;
   int64_t bytes_read = 0, bytes_written = 0, pixels = 0;
 };
 

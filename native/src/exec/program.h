@@ -63,6 +63,7 @@ struct Instruction {
   double b = 0;
   int resource = -1;
   int output = -1;
+  int part = 0;  // of the job: whose rows, sums and display range these are (kMeasure, kWriteImage)
   std::vector<Column> columns;
 };
 
@@ -101,7 +102,8 @@ struct Job {
   bool thumbnail = false;
   std::vector<Source> sources;
   std::vector<Output> outputs;
-  std::string row_prefix;  // leading CSV fields, with the trailing comma
+  // One entry a part (a stream that is measured or written): its rows' leading CSV fields, with the trailing comma.
+  std::vector<std::string> row_prefixes;
   // Small files that go with the job's results (metadata of the images it is the first to write into), written before anything else.
   std::vector<std::pair<std::string, std::string>> files;
 };

@@ -8,6 +8,7 @@
 #include "ops/gaussian.h"
 #include "ops/histogram.h"
 #include "ops/project.h"
+#include "ops/resample.h"
 
 namespace tilecast {
 
@@ -62,6 +63,7 @@ JobResult Executor::Worker::Run(int index, const Job& job) {
   using Clock = std::chrono::steady_clock;
   JobResult result;
   result.job = index;
+  result.parts.resize(job.row_prefixes.size());
   const Program& program = programs_[static_cast<size_t>(job.program)];
   const Instruction* at = nullptr;
   std::vector<Loan> reserved(static_cast<size_t>(program.slots));
@@ -101,12 +103,33 @@ JobResult Executor::Worker::Run(int index, const Job& job) {
     result.message = e.what();
   }
   if (!result.ok && at != nullptr) result.stage = at->stage;
+  if (!result.ok) EraseOutputs(program, job);
   registers_.clear();
   free_.clear();
   if (have) {
     for (const Loan loan : reserved) context_.pool.Release(loan);
   }
   return result;
+}
+
+void Executor::Worker::EraseOutputs(const Program& program, const Job& job) {
+  for (const Instruction& op : program.code) {
+    if (op.kind != OpKind::kWriteImage && op.kind != OpKind::kWriteLabels) continue;
+    const Output& output = job.outputs.at(static_cast<size_t>(op.output));
+    const ZarrEncoding& encoding = op.kind == OpKind::kWriteLabels ? context_.options.label_encoding
+                                                                   : context_.options.image_encoding;
+    PlaneTarget target{"", output.lead, output.height, output.width};
+    for (int level = 0; level < output.levels; ++level) {
+      target.dir = output.dir + "/" + std::to_string(level);
+      try {
+        PlaneWriter::Erase(target, encoding);
+      } catch (const Error&) {
+        // The job's own failure is what gets reported.
+      }
+      target.height = HalfSize(target.height);
+      target.width = HalfSize(target.width);
+    }
+  }
 }
 
 void Executor::Worker::Release(Register& reg) {
@@ -142,7 +165,7 @@ Plane Executor::Worker::Allocate(int reg, DType dtype, int64_t height, int64_t w
 
 const TiffPage& Executor::Worker::OpenSource(const Source& source) {
   reader_.Open(source.path);
-  const TiffPage& page = reader_.page(source.page);
+  const TiffPage& page = reader_.layout(source.page);
   if (page.height != source.height || page.width != source.width || page.dtype != source.dtype) {
     const auto text = [](int64_t w, int64_t h, DType t) {
       return std::to_string(w) + " x " + std::to_string(h) + " " + std::string(DTypeName(t));

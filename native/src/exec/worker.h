@@ -41,6 +41,8 @@ class Executor::Worker {
 
   void Execute(const Instruction& op, const Job& job, JobResult& result);
   void Release(Register& reg);
+  // What earlier runs left where a failed job was to write.
+  void EraseOutputs(const Program& program, const Job& job);
   // A register with memory for a plane of that shape; kSlotTooSmall when a slot cannot hold it.
   Plane Allocate(int reg, DType dtype, int64_t height, int64_t width);
   Plane Place(Loan loan, DType dtype, int64_t height, int64_t width) const;

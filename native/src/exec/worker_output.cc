@@ -72,11 +72,13 @@ void Executor::Worker::Measure(const Instruction& op, const Job& job, JobResult&
   for (size_t k = 0; k < op.inputs.size(); ++k) {
     MeasureIntensity(objects, plane(op.inputs[k]), intensities_[k]);
   }
-  result.sums.resize(op.columns.size(), 0.0);
+  PartResult& part = result.parts.at(static_cast<size_t>(op.part));
+  const std::string& prefix = job.row_prefixes.at(static_cast<size_t>(op.part));
+  part.sums.resize(op.columns.size(), 0.0);
   for (size_t row = 0; row < shapes_.size(); ++row) {
     const ShapeRow& shape = shapes_[row];
     if (shape.area == 0) continue;  // a gap in a user's numbering
-    result.rows += job.row_prefix;
+    result.rows += prefix;
     for (size_t c = 0; c < op.columns.size(); ++c) {
       const Column& column = op.columns[c];
       const IntensityRow* intensity =
@@ -84,10 +86,10 @@ void Executor::Worker::Measure(const Instruction& op, const Job& job, JobResult&
       const double v = Value(column, shape, intensity);
       if (c > 0) result.rows += ',';
       AppendNumber(result.rows, v);
-      if (!std::isnan(v)) result.sums[c] += v;
+      if (!std::isnan(v)) part.sums[c] += v;
     }
     result.rows += '\n';
-    ++result.objects;
+    ++part.objects;
   }
 }
 
@@ -97,9 +99,9 @@ void Executor::Worker::Write(const Instruction& op, const Job& job, bool labels,
       labels ? context_.options.label_encoding : context_.options.image_encoding;
   Plane level = plane(op.in);
   if (!labels) {
-    // A sample is enough for a display range, and cheap: every k-th pixel, about 64 Ki of them.
+    // A sample is enough for a display range, and cheap: every k-th pixel, about 16 Ki of them.
     const auto step = static_cast<int64_t>(
-        std::max(1.0, std::sqrt(static_cast<double>(level.pixels()) / 65536.0)));
+        std::max(1.0, std::sqrt(static_cast<double>(level.pixels()) / 16384.0)));
     sample_.clear();
     Visit(level.dtype, [&](auto zero) {
       using T = decltype(zero);
@@ -119,9 +121,10 @@ void Executor::Worker::Write(const Instruction& op, const Job& job, bool labels,
         return static_cast<double>(*at);
       };
       const double low = nth(0.001), high = nth(0.999);
-      result.low = result.has_range ? std::min(result.low, low) : low;
-      result.high = result.has_range ? std::max(result.high, high) : high;
-      result.has_range = true;
+      PartResult& part = result.parts.at(static_cast<size_t>(op.part));
+      part.low = part.has_range ? std::min(part.low, low) : low;
+      part.high = part.has_range ? std::max(part.high, high) : high;
+      part.has_range = true;
     }
   }
   if (level.dtype != output.dtype) {  // a field whose channels differ in dtype

@@ -171,6 +171,11 @@ double Percentile(const Plane& in, double q) {
 void Rescale(const Plane& in, double scale, double offset, const Plane& out) {
   RequireShape("rescale", "the result", out, in.height, in.width);
   const KernelTable& kernels = Kernels();
+  if (out.dtype == DType::kU8) {
+    const auto row = kernels.scale_to_u8[Index(in.dtype)];
+    for (int64_t y = 0; y < in.height; ++y) row(in.row<std::byte>(y), scale, offset, out.row<uint8_t>(y), in.width);
+    return;
+  }
   const auto load = kernels.scale_to_f64[Index(in.dtype)];
   const auto store = kernels.from_f64[Index(out.dtype)];
   const auto in_size = static_cast<int64_t>(DTypeSize(in.dtype)), out_size = static_cast<int64_t>(DTypeSize(out.dtype));

@@ -157,7 +157,7 @@ uint64_t TiffFields::Integer(const TiffFile& file, const TiffHeader& header, con
       return Load<uint64_t>(p, big);
     // Signed types are wrong for all the fields read here, but some writers use them.
     case 6:
-      v = static_cast<int8_t>(*p);
+      v = *p < 128 ? *p : -1;
       break;
     case 8:
       v = static_cast<int16_t>(Load<uint16_t>(p, big));

@@ -42,10 +42,12 @@ std::vector<TiffScanResult> ScanTiffs(const std::vector<std::string>& paths,
   };
   const size_t count = std::min(static_cast<size_t>(std::max(options.threads, 1)), paths.size());
   std::vector<std::thread> threads;
-  try {
-    for (size_t t = 1; t < count; ++t) threads.emplace_back(work);
-  } catch (const std::system_error&) {
-    // The system has no more threads: those that run, and this one, do the work.
+  for (size_t t = 1; t < count; ++t) {
+    try {
+      threads.emplace_back(work);
+    } catch (const std::system_error&) {
+      break;  // the system has no more threads: those that run, and this one, do the work
+    }
   }
   work();
   for (std::thread& t : threads) t.join();

@@ -148,17 +148,44 @@ struct PlaneWriter::Impl {
 PlaneWriter::PlaneWriter() : impl_(std::make_unique<Impl>()) {}
 PlaneWriter::~PlaneWriter() = default;
 
+namespace {
+
+// The chunks of one plane of an array.
+struct Grid {
+  int64_t ch, cw, ny, nx;
+  std::string prefix;
+  char separator;
+
+  Grid(const PlaneTarget& target, const ZarrEncoding& e)
+      : ch(std::min(e.chunk, target.height)),
+        cw(std::min(e.chunk, target.width)),
+        ny((target.height + ch - 1) / ch),
+        nx((target.width + cw - 1) / cw),
+        prefix(target.dir + (e.format == 3 ? std::string("/c") + e.separator : std::string("/"))),
+        separator(e.separator) {
+    if (!target.lead.empty()) prefix += target.lead + separator;
+  }
+  std::string key(int64_t i, int64_t j) const {
+    return prefix + std::to_string(i) + separator + std::to_string(j);
+  }
+};
+
+}  // namespace
+
+void PlaneWriter::Erase(const PlaneTarget& target, const ZarrEncoding& e) {
+  const Grid grid(target, e);
+  if (e.format == 3 && e.sharded) {
+    Remove(grid.key(0, 0));
+    return;
+  }
+  for (int64_t i = 0; i < grid.ny; ++i) {
+    for (int64_t j = 0; j < grid.nx; ++j) Remove(grid.key(i, j));
+  }
+}
+
 int64_t PlaneWriter::Write(const Plane& plane, const PlaneTarget& target, const ZarrEncoding& e) {
-  const int64_t ch = std::min(e.chunk, target.height);
-  const int64_t cw = std::min(e.chunk, target.width);
-  const int64_t ny = (target.height + ch - 1) / ch;
-  const int64_t nx = (target.width + cw - 1) / cw;
-  const std::string lead = target.lead.empty() ? "" : target.lead + e.separator;
-  const std::string prefix =
-      target.dir + (e.format == 3 ? std::string("/c") + e.separator : std::string("/")) + lead;
-  const auto key = [&](int64_t i, int64_t j) {
-    return prefix + std::to_string(i) + e.separator + std::to_string(j);
-  };
+  const Grid grid(target, e);
+  const auto [ch, cw, ny, nx] = std::array{grid.ch, grid.cw, grid.ny, grid.nx};
   const bool shard = e.format == 3 && e.sharded;
   auto& index = impl_->index;
   index.assign(shard ? static_cast<size_t>(ny * nx) * 16 : 0, std::byte{0xff});
@@ -171,7 +198,7 @@ int64_t PlaneWriter::Write(const Plane& plane, const PlaneTarget& target, const 
       part.data += i * ch * plane.stride + j * cw * static_cast<int64_t>(size);
       part.height = std::clamp<int64_t>(plane.height - i * ch, 0, ch);
       part.width = std::clamp<int64_t>(plane.width - j * cw, 0, cw);
-      const std::string chunk = shard ? "" : key(i, j);
+      const std::string chunk = shard ? "" : grid.key(i, j);
       if (part.height == 0 || part.width == 0 || AllZero(part)) {
         if (!shard) Remove(chunk);
         continue;
@@ -194,10 +221,10 @@ int64_t PlaneWriter::Write(const Plane& plane, const PlaneTarget& target, const 
     std::memcpy(tail, index.data(), index.size());
     std::memcpy(tail + index.size(), &crc, 4);
     used += index.size() + 4;
-    WriteFile(key(0, 0), impl_->out.get(), used);
+    WriteFile(grid.key(0, 0), impl_->out.get(), used);
     written += static_cast<int64_t>(used);
   } else if (shard) {
-    Remove(key(0, 0));
+    Remove(grid.key(0, 0));
   }
   return written;
 }

@@ -44,6 +44,8 @@ class PlaneWriter {
   // `sync` is never done: results are as durable as the file system makes them. Throws kIo with the path.
   // Returns the bytes written.
   int64_t Write(const Plane& plane, const PlaneTarget& target, const ZarrEncoding& encoding);
+  // Removes what an earlier Write left at `target`, if anything: a plane that failed must not show old pixels.
+  static void Erase(const PlaneTarget& target, const ZarrEncoding& encoding);
 
  private:
   struct Impl;

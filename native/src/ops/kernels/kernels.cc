@@ -39,6 +39,7 @@ const KernelTable TILECAST_CONCAT(kKernels_, TILECAST_KERNEL_TARGET) = {
     .subtract = TILECAST_EACH(SubtractRow),
     .scale_to_f64 = TILECAST_EACH(ScaleToF64),
     .from_f64 = TILECAST_EACH(FromF64),
+    .scale_to_u8 = TILECAST_EACH(ScaleToU8),
     .threshold = TILECAST_EACH(ThresholdRow),
     .threshold_bits = TILECAST_EACH(ThresholdBits),
     .change_bits = ChangeBits,

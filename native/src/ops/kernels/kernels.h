@@ -59,6 +59,8 @@ struct KernelTable {
   void (*scale_to_f64[kKernelDTypes])(const void* in, double scale, double offset, double* out, int64_t n);
   // out = saturate(round half even(in)) for integer dtypes (NaN -> 0), a conversion for floats.
   void (*from_f64[kKernelDTypes])(const double* in, void* out, int64_t n);
+  // Both at once for a uint8 result: what viewers and thumbnails ask for.
+  void (*scale_to_u8[kKernelDTypes])(const void* in, double scale, double offset, uint8_t* out, int64_t n);
   // out = in > value ? 1 : 0: see Threshold().
   void (*threshold[kKernelDTypes])(const void* in, double value, uint8_t* out, int64_t n);
   // Bit x of bits[] = in[x] > value; the last word's unused bits are 0. Writes ceil(n / 64) words.
