@@ -15,7 +15,11 @@ function questions() {
     .map((e) => {
       const [title] = readFileSync(join(here, e.name, "README.md"), "utf8").split("\n");
       const program = join(here, e.name, "bench.mjs");
-      return { name: e.name, title: title.replace(/^#\s*/, ""), program: existsSync(program) ? program : null };
+      return {
+        name: e.name,
+        title: title.replace(/^#\s*/, ""),
+        program: existsSync(program) ? program : null,
+      };
     });
 }
 

@@ -10,7 +10,16 @@ export default pipeline("nuclei")
   .step(
     "measure",
     op.measure(
-      ["area", "centroid", "bbox", "integrated_intensity", "mean_intensity", "max_intensity", "eccentricity", "perimeter"],
-      { intensity: { raw: { }, corrected: "correct" } },
+      [
+        "area",
+        "centroid",
+        "bbox",
+        "integrated_intensity",
+        "mean_intensity",
+        "max_intensity",
+        "eccentricity",
+        "perimeter",
+      ],
+      { intensity: { raw: {}, corrected: "correct" } },
     ),
   );

@@ -53,9 +53,7 @@ export class TilecastError extends Error {
   readonly argument: string | undefined;
   readonly retriable: boolean;
 
-  static {
-    Object.defineProperty(this.prototype, "name", { value: "TilecastError", configurable: true, writable: true });
-  }
+  override readonly name = "TilecastError";
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });

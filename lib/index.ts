@@ -4,8 +4,16 @@
 export * from "./errors.js";
 export * from "./image/index.js";
 export * from "./ops/index.js";
-export { compile, type CompileOptions } from "./orchestrator/compile.js";
-export { type Chains, Pipeline, type PipelineOptions, type PlaneChoice, pipeline, type Step, type StepOptions } from "./orchestrator/pipeline.js";
+export { type CompileOptions, compile } from "./orchestrator/compile.js";
+export {
+  type Chains,
+  Pipeline,
+  type PipelineOptions,
+  type PlaneChoice,
+  pipeline,
+  type Step,
+  type StepOptions,
+} from "./orchestrator/pipeline.js";
 export type { Plan } from "./orchestrator/plan.js";
 export type { Progress } from "./orchestrator/progress.js";
 export { type RunOptions, type RunReport, run } from "./orchestrator/run.js";

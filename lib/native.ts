@@ -67,7 +67,13 @@ export interface NativeImageInfo {
 }
 
 export interface NativeFailure {
-  readonly error: { readonly code: string; readonly message: string; readonly path: string; readonly page?: number; readonly offset?: number };
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly path: string;
+    readonly page?: number;
+    readonly offset?: number;
+  };
 }
 
 /** How arrays are stored (native/src/zarr/plane_writer.h). */
@@ -110,14 +116,31 @@ export interface NativeJob {
 export interface NativeJobResult {
   /** Position in the list given to `start`. */
   readonly job: number;
-  readonly error?: { readonly code: string; readonly message: string; readonly stage: string; readonly path?: string; readonly page?: number; readonly offset?: number };
+  readonly error?: {
+    readonly code: string;
+    readonly message: string;
+    readonly stage: string;
+    readonly path?: string;
+    readonly page?: number;
+    readonly offset?: number;
+  };
   readonly rows: string;
   /** As the job's `rowPrefixes`: rows, sums of each column over them, display range of the written image. */
-  readonly parts: readonly { readonly objects: number; readonly sums: Float64Array; readonly low?: number; readonly high?: number }[];
+  readonly parts: readonly {
+    readonly objects: number;
+    readonly sums: Float64Array;
+    readonly low?: number;
+    readonly high?: number;
+  }[];
   readonly bytesRead: number;
   readonly bytesWritten: number;
   readonly pixels: number;
-  readonly thumbnails: readonly { readonly height: number; readonly width: number; readonly pixels: Float32Array; readonly outline: Uint8Array | null }[];
+  readonly thumbnails: readonly {
+    readonly height: number;
+    readonly width: number;
+    readonly pixels: Float32Array;
+    readonly outline: Uint8Array | null;
+  }[];
 }
 
 /** A user's function is wanted: a worker thread of the core waits for `completeCall(id)`. */
@@ -157,7 +180,12 @@ export interface NativeBinding {
   readonly Runner: {
     new (
       pool: NativeTilePool,
-      options: { readonly threads: number; readonly image: NativeEncoding; readonly labels: NativeEncoding; readonly thumbnailPx: number },
+      options: {
+        readonly threads: number;
+        readonly image: NativeEncoding;
+        readonly labels: NativeEncoding;
+        readonly thumbnailPx: number;
+      },
     ): NativeRunner;
     /** Pool slots that one job of the program holds at its fullest point. */
     slotsNeeded(program: { readonly registers: number; readonly code: readonly object[] }): number;
@@ -206,9 +234,16 @@ function load(): NativeBinding {
         "To mend it:",
         ...(process.platform === "linux" && process.arch === "x64"
           ? libc
-            ? ["  - reinstall: npm install tilecast", "  - or build it from a clone: npm run build:native (needs cmake, a C++20 compiler, libdeflate, zstd and lz4)"]
-            : ["  - this looks like a musl system (Alpine); tilecast ships a glibc build: build from a clone, or use a glibc image"]
-          : ["  - tilecast ships a build for linux-x64 only so far; on this platform build it from a clone: npm run build:native"]),
+            ? [
+                "  - reinstall: npm install tilecast",
+                "  - or build it from a clone: npm run build:native (needs cmake, a C++20 compiler, libdeflate, zstd and lz4)",
+              ]
+            : [
+                "  - this looks like a musl system (Alpine); tilecast ships a glibc build: build from a clone, or use a glibc image",
+              ]
+          : [
+              "  - tilecast ships a build for linux-x64 only so far; on this platform build it from a clone: npm run build:native",
+            ]),
       ].join("\n"),
       { cause },
     );

@@ -23,8 +23,14 @@ for (const [name, spec] of Object.entries(opTable)) {
   if (parameters.length > 0) {
     lines.push("| parameter | expected | default | |", "| --- | --- | --- | --- |");
     for (const [key, p] of parameters) {
-      const fallback = p.optional ? (p.fallback === undefined ? "" : `\`${JSON.stringify(p.fallback)}\``) : "required";
-      lines.push(`| \`${key}\` | ${p.expected.replaceAll("|", "\\|")} | ${fallback} | ${p.help.replaceAll("|", "\\|")} |`);
+      const fallback = p.optional
+        ? p.fallback === undefined
+          ? ""
+          : `\`${JSON.stringify(p.fallback)}\``
+        : "required";
+      lines.push(
+        `| \`${key}\` | ${p.expected.replaceAll("|", "\\|")} | ${fallback} | ${p.help.replaceAll("|", "\\|")} |`,
+      );
     }
     lines.push("");
   }

@@ -11,7 +11,7 @@ import { parseHtd } from "../lib/plates/htd.js";
 import { imageXpress } from "../lib/plates/imagexpress.js";
 import { decodeText, listFolder } from "../lib/plates/listing.js";
 import { temporaryFolders } from "./helpers/folder.js";
-import { python, runPython } from "./helpers/shared.js";
+import { needsPeer, python, runPython } from "./helpers/shared.js";
 import { thrown } from "./helpers/throws.js";
 
 const folder = temporaryFolders();
@@ -105,7 +105,8 @@ test("geotiff reads the stored projection as the maximum of its slices", async (
   expect(projection).toEqual(projection.map((_, i) => Math.max(...slices.map((s) => s[i] as number))));
 });
 
-describe.skipIf(python() === undefined)("read by tifffile and scikit-image", () => {
+describe("read by tifffile and scikit-image", () => {
+  needsPeer(python(), "Python with its packages");
   interface Read {
     readonly file: string;
     readonly hash: string;

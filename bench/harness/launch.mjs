@@ -35,13 +35,15 @@ export function output(command, args, { env = {}, expect = [0] } = {}) {
 
 /**
  * A trial. Gives the program's last line of output, parsed as JSON, and its cost (seconds and megabytes, see launch.py).
+ * `oneCore`: all of the program's threads on one core.
  */
-export async function trial(python, command, env) {
+export async function trial(python, command, { env = {}, oneCore = false } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "tilecast-bench-"));
   const costFile = join(folder, "cost.json");
   try {
     // -I -S: a launcher without site packages starts in 15 ms.
-    const { stdout } = await output(python, ["-I", "-S", launcher, costFile, ...command], { env });
+    const only = oneCore ? ["--one-core"] : [];
+    const { stdout } = await output(python, ["-I", "-S", launcher, ...only, costFile, ...command], { env });
     const cost = JSON.parse(readFileSync(costFile, "utf8"));
     return { said: JSON.parse(stdout.trimEnd().split("\n").at(-1)), cost };
   } finally {

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Runs one program and writes what it cost: wall time from its start to its end, CPU time, peak memory, and the CPU that others took.
 
-    launch.py COST.json COMMAND ...
+    launch.py [--one-core] COST.json COMMAND ...
+
+--one-core (Linux) lets the program and all its threads run on one core only.
 
 Node reports neither the CPU time nor the memory of a single child, wait4 does. Our own start-up is not in the figures. Memory is that of
 the largest process of the program. `foreign_cores` (Linux) counts everything else that ran meanwhile, the kernel's write-back included.
@@ -24,7 +26,12 @@ def busy_seconds():
 
 
 def main():
-    cost, command = sys.argv[1], sys.argv[2:]
+    args = sys.argv[1:]
+    if args[0] == "--one-core":
+        args = args[1:]
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    cost, command = args[0], args[1:]
     before = busy_seconds()
     began = time.perf_counter()
     pid = os.posix_spawnp(command[0], command, os.environ)

@@ -84,7 +84,8 @@ print(json.dumps({"python": platform.python_version(), **{n: v(n) for n in ${JSO
 }
 
 export function stampLine(s) {
-  const commit = s.commit === null ? "no commit" : `commit ${s.commit.slice(0, 12)}${s.dirty ? " (dirty)" : ""}`;
+  const commit =
+    s.commit === null ? "no commit" : `commit ${s.commit.slice(0, 12)}${s.dirty ? " (dirty)" : ""}`;
   return (
     `${s.date.slice(0, 16)}Z, ${commit}, ${s.cpu}, ${s.cores} cores, ${s.memoryGb} GB, ${s.system}, node ${s.node}, ` +
     `Python ${s.python?.python}, kernels ${s.kernels}`

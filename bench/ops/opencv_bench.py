@@ -61,12 +61,18 @@ def ops(u16: np.ndarray):
     yield "gaussian 1.5 u8", lambda: cv2.GaussianBlur(u8, (13, 13), 1.5, dst=out8, **blur)
     yield "gaussian 5 f32", lambda: cv2.GaussianBlur(f32, (41, 41), 5, dst=out, **blur)
     yield "gaussian 20 f32", lambda: cv2.GaussianBlur(f32, (161, 161), 20, dst=out, **blur)
-    yield "flat field u16", lambda: cv2.divide(cv2.subtract(u16, 100.0, dst=other, dtype=cv2.CV_32F), field, dst=out)
+    yield (
+        "flat field u16",
+        lambda: cv2.divide(cv2.subtract(u16, 100.0, dst=other, dtype=cv2.CV_32F), field, dst=out),
+    )
     yield "subtract u16", lambda: cv2.subtract(u16, 100.0, dst=out, dtype=cv2.CV_32F)
     yield "rescale u16 -> u8", lambda: cv2.convertScaleAbs(u16, dst=out8, alpha=0.05, beta=-3)
     yield "range f32", lambda: cv2.minMaxLoc(smooth)
     yield "range u16", lambda: cv2.minMaxLoc(u16)
-    yield "otsu f32, range known", lambda: cv2.calcHist([smooth], [0], None, [256], [low, high])  # the histogram alone
+    yield (
+        "otsu f32, range known",
+        lambda: cv2.calcHist([smooth], [0], None, [256], [low, high]),
+    )  # the histogram alone
     yield "otsu f32", lambda: threshold_otsu(smooth)  # scikit-image: OpenCV has none for float32
     yield "otsu u16", lambda: cv2.threshold(u16, 0, 65535, cv2.THRESH_BINARY | cv2.THRESH_OTSU, dst=out16)
     yield "otsu u8", lambda: cv2.threshold(u8, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU, dst=out8)
@@ -76,17 +82,27 @@ def ops(u16: np.ndarray):
     yield "threshold u16", lambda: cv2.threshold(u16, level, 1, cv2.THRESH_BINARY, dst=out16)
     yield "label runs u8 mask", lambda: cv2.connectedComponents(mask, connectivity=8)
     yield "shapes", lambda: cv2.connectedComponentsWithStats(mask, connectivity=8)  # labels again, too
-    yield "shapes, all features", lambda: regionprops_table(
-        labels, properties=("area", "centroid", "bbox", "perimeter", "eccentricity"))  # scikit-image
-    yield "intensity u16", lambda: regionprops_table(
-        labels, u16, properties=("intensity_mean", "intensity_min", "intensity_max"))  # scikit-image
+    yield (
+        "shapes, all features",
+        lambda: regionprops_table(
+            labels, properties=("area", "centroid", "bbox", "perimeter", "eccentricity")
+        ),
+    )  # scikit-image
+    yield (
+        "intensity u16",
+        lambda: regionprops_table(
+            labels, u16, properties=("intensity_mean", "intensity_min", "intensity_max")
+        ),
+    )  # scikit-image
     yield "max projection u16", lambda: cv2.max(u16, out16, dst=out16)
     yield "sum projection u16", lambda: cv2.accumulate(u16, out)
     yield "halve mean u16", lambda: cv2.resize(u16, half, interpolation=cv2.INTER_AREA)
     yield "halve mean u8", lambda: cv2.resize(u8, half, interpolation=cv2.INTER_AREA)
     yield "halve mean f32", lambda: cv2.resize(f32, half, interpolation=cv2.INTER_AREA)
-    yield "block mean 16 u16", lambda: cv2.resize(
-        u16, (u16.shape[1] // 16, u16.shape[0] // 16), interpolation=cv2.INTER_AREA)
+    yield (
+        "block mean 16 u16",
+        lambda: cv2.resize(u16, (u16.shape[1] // 16, u16.shape[0] // 16), interpolation=cv2.INTER_AREA),
+    )
 
 
 def main() -> None:
@@ -102,7 +118,11 @@ def main() -> None:
     print(f"| Mpx/s, one core, OpenCV {cv2.__version__} | " + " | ".join(str(side) for side in sides) + " |")
     print("| --- |" + " ---: |" * len(sides))
     for name, rates in table.items():
-        print(f"| {name} | " + " | ".join(f"{value:.0f}" if value >= 10 else f"{value:.1f}" for value in rates) + " |")
+        print(
+            f"| {name} | "
+            + " | ".join(f"{value:.0f}" if value >= 10 else f"{value:.1f}" for value in rates)
+            + " |"
+        )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Throughput of each CPU op on one core: prints a table of Mpx/s (input pixels) by image side. See README.md.
+// Throughput of each CPU op on one core: prints a table of Mpx/s (input pixels) by image side. See
+// README.md.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -24,31 +25,39 @@ namespace tilecast {
 namespace {
 
 struct Buffer {
-  Buffer(DType dtype, int64_t height, int64_t width) : memory(static_cast<size_t>(height * width) * DTypeSize(dtype) + 64) {
-    auto* aligned = reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(memory.data()) + 63) & ~uintptr_t{63});
+  Buffer(DType dtype, int64_t height, int64_t width)
+      : memory(static_cast<size_t>(height * width) * DTypeSize(dtype) + 64) {
+    auto* aligned = reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(memory.data()) + 63) &
+                                                 ~uintptr_t{63});
     plane = PackedPlane(aligned, dtype, height, width);
   }
   std::vector<std::byte> memory;
   Plane plane;
 };
 
-// Nuclei of about 20 px on an uneven, noisy background: the density and brightness of a typical field at 10x.
+// Nuclei of about 20 px on an uneven, noisy background: the density and brightness of a typical
+// field at 10x.
 Buffer Nuclei(int64_t side) {
   std::mt19937 random(7);
   std::uniform_real_distribution<double> uniform(0, 1);
   std::vector<double> image(static_cast<size_t>(side * side));
   for (int64_t y = 0; y < side; ++y) {
     for (int64_t x = 0; x < side; ++x) {
-      image[static_cast<size_t>(y * side + x)] = 300 + 120 * std::sin(3.0 * static_cast<double>(x) / static_cast<double>(side));
+      image[static_cast<size_t>(y * side + x)] =
+          300 + 120 * std::sin(3.0 * static_cast<double>(x) / static_cast<double>(side));
     }
   }
   for (int64_t count = side * side / 3500; count > 0; --count) {
-    const double cy = uniform(random) * static_cast<double>(side), cx = uniform(random) * static_cast<double>(side);
+    const double cy = uniform(random) * static_cast<double>(side),
+                 cx = uniform(random) * static_cast<double>(side);
     const double radius = 7 + 5 * uniform(random), bright = 1500 + 4000 * uniform(random);
     const auto reach = static_cast<int64_t>(radius * 1.6);
-    for (int64_t y = std::max<int64_t>(0, static_cast<int64_t>(cy) - reach); y < std::min(side, static_cast<int64_t>(cy) + reach); ++y) {
-      for (int64_t x = std::max<int64_t>(0, static_cast<int64_t>(cx) - reach); x < std::min(side, static_cast<int64_t>(cx) + reach); ++x) {
-        const double d = std::hypot(static_cast<double>(y) - cy, static_cast<double>(x) - cx) / radius;
+    for (int64_t y = std::max<int64_t>(0, static_cast<int64_t>(cy) - reach);
+         y < std::min(side, static_cast<int64_t>(cy) + reach); ++y) {
+      for (int64_t x = std::max<int64_t>(0, static_cast<int64_t>(cx) - reach);
+           x < std::min(side, static_cast<int64_t>(cx) + reach); ++x) {
+        const double d =
+            std::hypot(static_cast<double>(y) - cy, static_cast<double>(x) - cx) / radius;
         image[static_cast<size_t>(y * side + x)] += bright / (1 + std::exp(8 * (d - 1)));
       }
     }
@@ -56,7 +65,8 @@ Buffer Nuclei(int64_t side) {
   Buffer out(DType::kU16, side, side);
   std::normal_distribution<double> normal;
   for (size_t i = 0; i < image.size(); ++i) {
-    out.plane.row<uint16_t>(0)[i] = static_cast<uint16_t>(std::clamp(image[i] + std::sqrt(image[i]) * normal(random), 0.0, 65535.0));
+    out.plane.row<uint16_t>(0)[i] = static_cast<uint16_t>(
+        std::clamp(image[i] + std::sqrt(image[i]) * normal(random), 0.0, 65535.0));
   }
   return out;
 }
@@ -73,8 +83,10 @@ double SecondsPerCall(const std::function<void()>& call) {
   int calls = 1;
   while (time(calls) < 0.005) calls *= 2;
   std::vector<double> trials;
-  for (double spent = 0; spent < 0.25 || trials.size() < 5; spent += trials.back() * calls) trials.push_back(time(calls) / calls);
-  std::nth_element(trials.begin(), trials.begin() + static_cast<ptrdiff_t>(trials.size() / 2), trials.end());
+  for (double spent = 0; spent < 0.25 || trials.size() < 5; spent += trials.back() * calls)
+    trials.push_back(time(calls) / calls);
+  std::nth_element(trials.begin(), trials.begin() + static_cast<ptrdiff_t>(trials.size() / 2),
+                   trials.end());
   return trials[trials.size() / 2];
 }
 
@@ -89,15 +101,19 @@ void Measure(int64_t side, std::vector<Row>& table) {
     if (next == table.size()) table.push_back({name, {}});
     table[next++].rates.push_back(static_cast<double>(side * side) / SecondsPerCall(call) / 1e6);
   };
-  Buffer u16 = Nuclei(side), u8(DType::kU8, side, side), f32(DType::kF32, side, side), field(DType::kF32, side, side);
-  Buffer out(DType::kF32, side, side), smooth(DType::kF32, side, side), mask(DType::kU8, side, side), labels(DType::kI32, side, side);
+  Buffer u16 = Nuclei(side), u8(DType::kU8, side, side), f32(DType::kF32, side, side),
+         field(DType::kF32, side, side);
+  Buffer out(DType::kF32, side, side), smooth(DType::kF32, side, side),
+      mask(DType::kU8, side, side), labels(DType::kI32, side, side);
   const int64_t half = HalfSize(side);
-  Buffer half_u16(DType::kU16, half, half), half_u8(DType::kU8, half, half), half_f32(DType::kF32, half, half), half_i32(DType::kI32, half, half);
+  Buffer half_u16(DType::kU16, half, half), half_u8(DType::kU8, half, half),
+      half_f32(DType::kF32, half, half), half_i32(DType::kI32, half, half);
   Buffer max_u16 = Nuclei(side);
   Buffer acc(DType::kU32, side, side), block(DType::kF32, (side + 15) / 16, (side + 15) / 16);
   Rescale(u16.plane, 1.0 / 16, 0, u8.plane);
   Rescale(u16.plane, 1, 0, f32.plane);
-  for (int64_t i = 0; i < side * side; ++i) field.plane.row<float>(0)[i] = 0.8f + 0.0001f * static_cast<float>(i % 4096);
+  for (int64_t i = 0; i < side * side; ++i)
+    field.plane.row<float>(0)[i] = 0.8f + 0.0001f * static_cast<float>(i % 4096);
   const MinMax range = Gaussian(u16.plane, 1.5, smooth.plane);
   const double level = Otsu(smooth.plane, range);
   Objects objects;
@@ -129,7 +145,8 @@ void Measure(int64_t side, std::vector<Row>& table) {
   add("label runs f32", [&] { LabelRuns(smooth.plane, level, {}, objects); });
   add("label runs u16", [&] { LabelRuns(u16.plane, level, {}, objects); });
   add("label runs u8 mask", [&] { LabelRuns(mask.plane, 0, {}, objects); });
-  add("label runs f32, filtered", [&] { LabelRuns(smooth.plane, level, {20, 1000, true}, objects); });
+  add("label runs f32, filtered",
+      [&] { LabelRuns(smooth.plane, level, {20, 1000, true}, objects); });
   LabelRuns(smooth.plane, level, {}, objects);
   add("paint labels", [&] { PaintLabels(objects, labels.plane); });
   add("runs from labels", [&] { RunsFromLabels(labels.plane, objects); });

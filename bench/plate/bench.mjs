@@ -8,7 +8,7 @@ import { output, trial } from "../harness/launch.mjs";
 import { cacheFolder, cores, fileSystem, python, quiet, stamp, stampLine } from "../harness/machine.mjs";
 import { figure, table, writeResult } from "../harness/results.mjs";
 import { seededRandom, shuffled, spread } from "../harness/stats.mjs";
-import { oracle, plate, plateNames, pythonArguments, script } from "./plates.mjs";
+import { oracle, plate, plateNames, script } from "./plates.mjs";
 import { programs } from "./programs.mjs";
 
 const help = `Usage: npm run bench -- plate [options]
@@ -62,11 +62,13 @@ function parse(argv) {
     throw new UsageError(`--plate must be one of ${plateNames.join(", ")}, and is "${values.plate}"`);
   const threads = integer("threads", 1);
   const known = programs(threads);
-  const names = values.programs?.split(",") ?? Object.keys(known).filter((n) => n !== "naive-n" || threads > 1);
+  const names =
+    values.programs?.split(",") ?? Object.keys(known).filter((n) => n !== "naive-n" || threads > 1);
   const unknown = names.filter((n) => !(n in known));
   if (unknown.length > 0)
     throw new UsageError(`--programs: no ${unknown.join(", ")} among ${Object.keys(known).join(", ")}`);
-  if (!names.includes("tilecast")) throw new UsageError("--programs must hold tilecast: the ratios are to it");
+  if (!names.includes("tilecast"))
+    throw new UsageError("--programs must hold tilecast: the ratios are to it");
   return {
     help: values.help,
     plate: values.plate,
@@ -110,11 +112,9 @@ class PlateBench {
 
   async run(name, thePlate = this.plate) {
     const program = this.programs[name];
-    const { said, cost } = await trial(
-      python(),
-      program.command(thePlate, this.out),
-      program.env(thePlate),
-    );
+    const { said, cost } = await trial(python(), program.command(thePlate, this.out), {
+      env: program.env(thePlate),
+    });
     return { ...program.told(said), ...cost };
   }
 
@@ -180,7 +180,8 @@ class PlateBench {
 /** The same work has the same number of pixels: a program that skipped a file would otherwise look fast. */
 function megapixels(trials, names) {
   const seen = new Set(names.flatMap((n) => trials[n].map((t) => Math.round(t.megapixels * 10) / 10)));
-  if (seen.size !== 1) throw new Error(`the programs disagree on the pixels they read: ${[...seen].join(", ")} Mpx`);
+  if (seen.size !== 1)
+    throw new Error(`the programs disagree on the pixels they read: ${[...seen].join(", ")} Mpx`);
   return trials.tilecast[0].megapixels;
 }
 
@@ -243,7 +244,18 @@ function report(options, thePlate, result, titles) {
     `Median (min..max) of ${options.rounds} rounds, seconds. Output on ${result.outputFileSystem ?? "an unknown file system"}.`,
     "",
     table(
-      ["program", "whole process", "own clock", "Mpx/s", "CPU s", "RSS MB", "out MB", "objects", "foreign cores", "oracle"],
+      [
+        "program",
+        "whole process",
+        "own clock",
+        "Mpx/s",
+        "CPU s",
+        "RSS MB",
+        "out MB",
+        "objects",
+        "foreign cores",
+        "oracle",
+      ],
       options.programs.map((n) => {
         const s = summary[n];
         return [
@@ -270,7 +282,9 @@ function report(options, thePlate, result, titles) {
       `writing files of tilecast's output's sizes ${figure(limits.writeS)} s (${gb(limits.writeMbPerS)}), ` +
       `copying memory ${gb(limits.copyMbPerS)}.`,
     `Reading and writing at these rates alone would take ${(100 * result.limitShareOfRun).toFixed(0)} % of tilecast's own run time.`,
-    ...(noisy ? ["", "Others took more than 0.25 cores during some trials: repeat this on a quiet machine."] : []),
+    ...(noisy
+      ? ["", "Others took more than 0.25 cores during some trials: repeat this on a quiet machine."]
+      : []),
   ].join("\n");
 }
 
@@ -309,6 +323,6 @@ try {
   await main(process.argv.slice(2));
 } catch (error) {
   const usage = error instanceof UsageError;
-  process.stderr.write(`bench: ${error.message}${usage ? "\n\n" + help : ""}\n`);
+  process.stderr.write(`bench: ${error.message}${usage ? `\n\n${help}` : ""}\n`);
   process.exitCode = usage ? 2 : 1;
 }

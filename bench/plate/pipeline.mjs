@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The pipeline of the plate benchmark: the work that the docstring of python/oracle.py defines.
 
-const columns = [
-  "area",
-  "centroid",
-  "bbox",
-  "integrated_intensity",
-  "mean_intensity",
-  "max_intensity",
-];
+const columns = ["area", "centroid", "bbox", "integrated_intensity", "mean_intensity", "max_intensity"];
 
 /** The illumination images and the camera's offset belong to the plate: the benchmark hands them in by the environment. */
 export default ({ pipeline, op }) =>

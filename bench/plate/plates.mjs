@@ -48,7 +48,9 @@ async function generate(name, wells, say) {
     const { parameters } = JSON.parse(readFileSync(truth, "utf8"));
     const other = Object.keys(want).filter((key) => parameters[key] !== want[key]);
     if (other.length > 0)
-      throw new Error(`${path} holds a plate with another ${other.join(", ")}: remove it, or set TILECAST_BENCH_DIR`);
+      throw new Error(
+        `${path} holds a plate with another ${other.join(", ")}: remove it, or set TILECAST_BENCH_DIR`,
+      );
     return path;
   }
 }

@@ -25,13 +25,27 @@ const demoPipeline = pipeline("demo")
   .step("correct", op.flatField({ from: "median" }))
   .step("smooth", op.gaussian({ sigma: 1.5 }))
   .step("segment", op.otsu(), op.label({ minArea: 30 }))
-  .step("measure", op.measure(["area", "centroid", "mean_intensity", "integrated_intensity", "max_intensity", "eccentricity"]));
+  .step(
+    "measure",
+    op.measure([
+      "area",
+      "centroid",
+      "mean_intensity",
+      "integrated_intensity",
+      "max_intensity",
+      "eccentricity",
+    ]),
+  );
 
 export async function demoCommand(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
-    options: { wells: { type: "string" }, quiet: { type: "boolean", short: "q" }, help: { type: "boolean", short: "h" } },
+    options: {
+      wells: { type: "string" },
+      quiet: { type: "boolean", short: "q" },
+      help: { type: "boolean", short: "h" },
+    },
   });
   if (values.help) {
     process.stdout.write(`${demoHelp}\n`);
@@ -43,8 +57,13 @@ export async function demoCommand(args: string[]): Promise<number> {
   };
   const dir = resolve(positionals[0] ?? "tilecast-demo");
   const began = performance.now();
-  const demo = await makeDemoPlate(join(dir, "plate"), values.wells === undefined ? {} : { wells: Number(values.wells) });
-  say(`Made a plate of ${demo.wells.length} wells, ${demo.planes} planes, in ${duration((performance.now() - began) / 1000)}: ${c.dim(demo.root)}`);
+  const demo = await makeDemoPlate(
+    join(dir, "plate"),
+    values.wells === undefined ? {} : { wells: Number(values.wells) },
+  );
+  say(
+    `Made a plate of ${demo.wells.length} wells, ${demo.planes} planes, in ${duration((performance.now() - began) / 1000)}: ${c.dim(demo.root)}`,
+  );
   const plate = await openPlate(demo.root);
   say(`Running pipeline "${demoPipeline.name}":`);
   for (const line of demoPipeline.describe()) say(c.dim(`  ${line}`));

@@ -7,11 +7,19 @@ import { version } from "../version.js";
 import { exitCodes } from "./exit-codes.js";
 import { paint, wantsColor } from "./terminal.js";
 
-const verbs: Readonly<Record<string, { summary: string; load: () => Promise<(args: string[]) => Promise<number>> }>> = {
-  demo: { summary: "make a small plate, run it, show where the results are", load: async () => (await import("./demo.js")).demoCommand },
+const verbs: Readonly<
+  Record<string, { summary: string; load: () => Promise<(args: string[]) => Promise<number>> }>
+> = {
+  demo: {
+    summary: "make a small plate, run it, show where the results are",
+    load: async () => (await import("./demo.js")).demoCommand,
+  },
   run: { summary: "run a pipeline over a plate", load: async () => (await import("./run.js")).runCommand },
   info: { summary: "what is in a plate", load: async () => (await import("./info.js")).infoCommand },
-  doctor: { summary: "what works on this machine, and how to get the rest", load: async () => (await import("./doctor.js")).doctorCommand },
+  doctor: {
+    summary: "what works on this machine, and how to get the rest",
+    load: async () => (await import("./doctor.js")).doctorCommand,
+  },
 };
 
 function help(): string {
@@ -60,6 +68,8 @@ try {
   const c = paint(wantsColor(process.stderr));
   const e = error as Error & { code?: string };
   const known = isTilecastError(e) || usage(e);
-  process.stderr.write(`${c.red("tilecast:")} ${known ? e.message : (e.stack ?? e.message)}${isTilecastError(e) ? c.dim(` [${e.code}]`) : ""}\n`);
+  process.stderr.write(
+    `${c.red("tilecast:")} ${known ? e.message : (e.stack ?? e.message)}${isTilecastError(e) ? c.dim(` [${e.code}]`) : ""}\n`,
+  );
   process.exitCode = usage(e) ? 2 : 1;
 }

@@ -10,7 +10,7 @@ import { openPlate, selectWells } from "../plates/index.js";
 import type { Plate } from "../plates/plate.js";
 import { exitCodes } from "./exit-codes.js";
 import { loadPipeline } from "./load-pipeline.js";
-import { duration, paint, ProgressBar, wantsColor } from "./terminal.js";
+import { duration, ProgressBar, paint, wantsColor } from "./terminal.js";
 
 export const runHelp = `Usage: tilecast run PLATE -p FILE -o DIR [options]
 
@@ -36,7 +36,10 @@ Exit codes: ${exitCodes.map(([code, text]) => `${code} ${text}`).join("; ")}.`;
 function integer(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const n = Number(text);
-  if (!Number.isSafeInteger(n) || n < 1) throw new TilecastError("ERR_USAGE", `--${name} must be a positive integer, and is "${text}"`, { argument: name });
+  if (!Number.isSafeInteger(n) || n < 1)
+    throw new TilecastError("ERR_USAGE", `--${name} must be a positive integer, and is "${text}"`, {
+      argument: name,
+    });
   return n;
 }
 
@@ -71,11 +74,22 @@ export async function runWithProgress(
   const bar = show.quiet ? null : new ProgressBar();
   const stop = signals();
   try {
-    const report = await run(pipeline, plate, { ...options, signal: stop.signal, ...(bar ? { onProgress: (p) => bar.update(p) } : {}) });
+    const report = await run(pipeline, plate, {
+      ...options,
+      signal: stop.signal,
+      ...(bar ? { onProgress: (p) => bar.update(p) } : {}),
+    });
     bar?.clear();
     if (show.json) process.stdout.write(`${JSON.stringify(report)}\n`);
     else if (!show.quiet) process.stdout.write(summary(report));
-    const code = report.outcome === "complete" ? 0 : report.outcome === "incomplete" ? 3 : stop.name() === "SIGTERM" ? 143 : 130;
+    const code =
+      report.outcome === "complete"
+        ? 0
+        : report.outcome === "incomplete"
+          ? 3
+          : stop.name() === "SIGTERM"
+            ? 143
+            : 130;
     return { code, report };
   } finally {
     bar?.clear();
@@ -85,13 +99,19 @@ export async function runWithProgress(
 
 function summary(r: RunReport): string {
   const c = paint(wantsColor(process.stdout));
-  const mark = r.outcome === "complete" ? c.green("\u2713 complete") : r.outcome === "incomplete" ? c.red("\u2717 incomplete") : c.yellow("\u25fc cancelled");
+  const mark =
+    r.outcome === "complete"
+      ? c.green("\u2713 complete")
+      : r.outcome === "incomplete"
+        ? c.red("\u2717 incomplete")
+        : c.yellow("\u25fc cancelled");
   const count = (n: number, what: string) => (n > 0 ? `, ${n} ${what}` : "");
   const lines = [
     `${c.bold(mark)}  ${r.planes.done} of ${r.planes.total} planes in ${duration(r.seconds)}${count(r.planes.reused, "reused")}${count(r.planes.failed, "failed")}${count(r.planes.cancelled, "cancelled")}`,
     `  ${r.objects.toLocaleString("en")} objects, ${r.wells.length} wells, ${r.megapixels.toFixed(0)} Mpx at ${r.megapixelsPerSecond.toFixed(0)} Mpx/s, ${r.megabytesWritten.toFixed(1)} MB written`,
   ];
-  for (const f of r.failures.slice(0, 10)) lines.push(c.red(`  ${f.well} site ${f.site} channel ${f.channel}: ${f.message} (${f.code})`));
+  for (const f of r.failures.slice(0, 10))
+    lines.push(c.red(`  ${f.well} site ${f.site} channel ${f.channel}: ${f.message} (${f.code})`));
   if (r.failures.length > 10) lines.push(c.red(`  and ${r.failures.length - 10} more; see run.json`));
   const out = relative(process.cwd(), r.out) || ".";
   for (const [file, what] of [
@@ -133,11 +153,27 @@ export async function runCommand(args: string[]): Promise<number> {
     return 0;
   }
   const [path, ...more] = positionals;
-  if (path === undefined || more.length > 0) throw new TilecastError("ERR_USAGE", `tilecast run takes one PLATE, and got ${positionals.length}; see tilecast run --help`, { argument: "PLATE" });
-  if (values.pipeline === undefined) throw new TilecastError("ERR_USAGE", "tilecast run needs a pipeline: -p FILE; see tilecast run --help", { argument: "pipeline" });
-  if (values.out === undefined) throw new TilecastError("ERR_USAGE", "tilecast run needs an output folder: -o DIR; see tilecast run --help", { argument: "out" });
+  if (path === undefined || more.length > 0)
+    throw new TilecastError(
+      "ERR_USAGE",
+      `tilecast run takes one PLATE, and got ${positionals.length}; see tilecast run --help`,
+      { argument: "PLATE" },
+    );
+  if (values.pipeline === undefined)
+    throw new TilecastError("ERR_USAGE", "tilecast run needs a pipeline: -p FILE; see tilecast run --help", {
+      argument: "pipeline",
+    });
+  if (values.out === undefined)
+    throw new TilecastError(
+      "ERR_USAGE",
+      "tilecast run needs an output folder: -o DIR; see tilecast run --help",
+      { argument: "out" },
+    );
   const pipeline = await loadPipeline(values.pipeline);
-  const plate = await openPlate(path, values.pattern === undefined ? {} : { format: "pattern", pattern: values.pattern });
+  const plate = await openPlate(
+    path,
+    values.pattern === undefined ? {} : { format: "pattern", pattern: values.pattern },
+  );
   const chunk = integer("chunk", values.chunk);
   const levels = integer("levels", values.levels);
   const threads = integer("threads", values.threads);

@@ -11,8 +11,16 @@ export function wantsColor(stream: { isTTY?: boolean }): boolean {
 }
 
 export function paint(color: boolean) {
-  const sgr = (open: number, close: number) => (text: string) => (color ? `\u001b[${open}m${text}\u001b[${close}m` : text);
-  return { bold: sgr(1, 22), dim: sgr(2, 22), red: sgr(31, 39), green: sgr(32, 39), yellow: sgr(33, 39), cyan: sgr(36, 39) };
+  const sgr = (open: number, close: number) => (text: string) =>
+    color ? `\u001b[${open}m${text}\u001b[${close}m` : text;
+  return {
+    bold: sgr(1, 22),
+    dim: sgr(2, 22),
+    red: sgr(31, 39),
+    green: sgr(32, 39),
+    yellow: sgr(33, 39),
+    cyan: sgr(36, 39),
+  };
 }
 
 /** "0.8 s", "42 s", "3 min 20 s", "2 h 05 min". */
@@ -52,15 +60,20 @@ export class ProgressBar {
     const left = p.secondsLeft === null ? "" : `  ${duration(p.secondsLeft)} left`;
     const failed = p.planesFailed > 0 ? `  ${p.planesFailed} failed` : "";
     if (!this.#terminal) {
-      this.#stream.write(`${done}/${p.planesTotal} planes  ${p.wellsDone}/${p.wellsTotal} wells  ${speed(p)}${left}${failed}\n`);
+      this.#stream.write(
+        `${done}/${p.planesTotal} planes  ${p.wellsDone}/${p.wellsTotal} wells  ${speed(p)}${left}${failed}\n`,
+      );
       return;
     }
     const tail = ` ${done}/${p.planesTotal} planes  ${p.wellsDone}/${p.wellsTotal} wells  ${speed(p)}${left}${failed}`;
     const width = Math.max(10, Math.min(40, (this.#stream.columns ?? 80) - tail.length - 8));
     const full = (p.planesTotal === 0 ? 1 : done / p.planesTotal) * width;
     const eighths = " \u258f\u258e\u258d\u258c\u258b\u258a\u2589";
-    const bar = "\u2588".repeat(Math.floor(full)) + (full >= width ? "" : (eighths[Math.floor((full % 1) * 8)] ?? ""));
-    this.#draw(`${bar.padEnd(width, " ")} ${String(Math.floor((100 * done) / Math.max(1, p.planesTotal))).padStart(3)}%${tail}`);
+    const bar =
+      "\u2588".repeat(Math.floor(full)) + (full >= width ? "" : (eighths[Math.floor((full % 1) * 8)] ?? ""));
+    this.#draw(
+      `${bar.padEnd(width, " ")} ${String(Math.floor((100 * done) / Math.max(1, p.planesTotal))).padStart(3)}%${tail}`,
+    );
   }
 
   #draw(line: string): void {

@@ -36,6 +36,11 @@ const arrays = {
 export type TypedArray = InstanceType<(typeof arrays)[DType]>;
 
 /** A view of `length` pixels of `dtype` at `byteOffset` of `buffer`; nothing is copied. */
-export function typedView(buffer: ArrayBufferLike, dtype: DType, byteOffset: number, length: number): TypedArray {
+export function typedView(
+  buffer: ArrayBufferLike,
+  dtype: DType,
+  byteOffset: number,
+  length: number,
+): TypedArray {
   return new arrays[dtype](buffer as ArrayBuffer, byteOffset, length);
 }

@@ -13,7 +13,10 @@ export interface Op<N extends OpName = OpName> {
 
 function make<N extends OpName>(name: N, given: unknown): Op<N> {
   if (given !== undefined && (typeof given !== "object" || given === null || Array.isArray(given))) {
-    throw new TilecastError("ERR_INVALID_ARGUMENT", `op.${name} takes one object of parameters, and got ${typeof given}`);
+    throw new TilecastError(
+      "ERR_INVALID_ARGUMENT",
+      `op.${name} takes one object of parameters, and got ${typeof given}`,
+    );
   }
   const specs = table[name].parameters as Readonly<Record<string, AnyParameter>>;
   const parameters = checkParameters(`op.${name}`, specs, (given ?? {}) as Record<string, unknown>);
@@ -26,7 +29,10 @@ type Constructors = {
     : (parameters: ParametersOf<N>) => Op<N>;
 } & {
   /** One table row an object: `op.measure(["area", "mean_intensity"], { intensity: "correct" })`. */
-  readonly measure: (features?: readonly Feature[], options?: Omit<ParametersOf<"measure">, "features">) => Op<"measure">;
+  readonly measure: (
+    features?: readonly Feature[],
+    options?: Omit<ParametersOf<"measure">, "features">,
+  ) => Op<"measure">;
 };
 
 function build(): Constructors {
@@ -40,7 +46,9 @@ function build(): Constructors {
     const made = make("flatField", given);
     const { image, from } = made.parameters;
     if (image !== undefined && from !== undefined) {
-      throw new TilecastError("ERR_INVALID_ARGUMENT", 'op.flatField takes "image" or "from", not both', { argument: "from" });
+      throw new TilecastError("ERR_INVALID_ARGUMENT", 'op.flatField takes "image" or "from", not both', {
+        argument: "from",
+      });
     }
     return image === undefined && from === undefined ? make("flatField", { ...given, from: "median" }) : made;
   };
@@ -48,7 +56,11 @@ function build(): Constructors {
     const made = make("subtractBackground", given);
     const { value, percentile } = made.parameters;
     if ((value === undefined) === (percentile === undefined)) {
-      throw new TilecastError("ERR_INVALID_ARGUMENT", 'op.subtractBackground takes one of "value" and "percentile"', { argument: "value" });
+      throw new TilecastError(
+        "ERR_INVALID_ARGUMENT",
+        'op.subtractBackground takes one of "value" and "percentile"',
+        { argument: "value" },
+      );
     }
     return made;
   };
@@ -57,12 +69,20 @@ function build(): Constructors {
     const { kind, output } = made.parameters;
     const need = { labels: "int32", mask: "uint8" }[kind as string];
     if (need !== undefined && output !== need && given?.output !== undefined) {
-      throw new TilecastError("ERR_INVALID_ARGUMENT", `op.javascript of kind "${kind}" gives ${need}, not ${output}`, { argument: "output" });
+      throw new TilecastError(
+        "ERR_INVALID_ARGUMENT",
+        `op.javascript of kind "${kind}" gives ${need}, not ${output}`,
+        { argument: "output" },
+      );
     }
     const module = made.parameters.module;
     return Object.freeze({
       name: "javascript" as const,
-      parameters: Object.freeze({ ...made.parameters, module: String(module), ...(need ? { output: need } : {}) }),
+      parameters: Object.freeze({
+        ...made.parameters,
+        module: String(module),
+        ...(need ? { output: need } : {}),
+      }),
     });
   };
   return Object.freeze(all) as Constructors;
@@ -79,6 +99,8 @@ export function printOp(o: Op): string {
   const specs = table[o.name].parameters as Readonly<Record<string, AnyParameter>>;
   const shown = Object.entries(o.parameters)
     .filter(([k, v]) => JSON.stringify(v) !== JSON.stringify(specs[k]?.fallback))
-    .map(([k, v]) => `${k}: ${Array.isArray(v) ? v.join(" ") : typeof v === "object" ? JSON.stringify(v) : v}`);
+    .map(
+      ([k, v]) => `${k}: ${Array.isArray(v) ? v.join(" ") : typeof v === "object" ? JSON.stringify(v) : v}`,
+    );
   return `${o.name}(${shown.join(", ")})`;
 }

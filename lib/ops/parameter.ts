@@ -32,7 +32,11 @@ export function optional<T>(kind: Kind<T>, fallback: T | undefined, help: string
   return { ...kind, help, optional: true, fallback };
 }
 
-export function number(unit = "", min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY): Kind<number> {
+export function number(
+  unit = "",
+  min = Number.NEGATIVE_INFINITY,
+  max = Number.POSITIVE_INFINITY,
+): Kind<number> {
   const bounds = [
     min > Number.NEGATIVE_INFINITY ? `>= ${min}` : "",
     max < Number.POSITIVE_INFINITY ? `<= ${max}` : "",
@@ -94,7 +98,9 @@ export function checkParameters(
   for (const [name, value] of Object.entries(given)) {
     if (Object.hasOwn(specs, name) || value === undefined) continue;
     const known = Object.keys(specs);
-    const near = known.find((k) => k.toLowerCase() === name.toLowerCase() || k.startsWith(name) || name.startsWith(k));
+    const near = known.find(
+      (k) => k.toLowerCase() === name.toLowerCase() || k.startsWith(name) || name.startsWith(k),
+    );
     throw new TilecastError(
       "ERR_INVALID_ARGUMENT",
       `${where} has no parameter "${name}"${near ? `; did you mean "${near}"?` : known.length ? `; it takes ${known.join(", ")}` : "; it takes none"}`,
@@ -105,7 +111,9 @@ export function checkParameters(
     const value = given[name];
     if (value === undefined) {
       if (!spec.optional) {
-        throw new TilecastError("ERR_INVALID_ARGUMENT", `${where} needs "${name}": ${spec.expected}`, { argument: name });
+        throw new TilecastError("ERR_INVALID_ARGUMENT", `${where} needs "${name}": ${spec.expected}`, {
+          argument: name,
+        });
       }
       if (spec.fallback !== undefined) out[name] = spec.fallback;
       continue;

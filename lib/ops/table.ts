@@ -3,7 +3,18 @@
 // The constructors (op.ts), the compiler, the help texts and docs/ops.md derive from it.
 
 import { type DType, dtypes } from "../image/dtype.js";
-import { anything, flag, integer, listOf, number, oneOf, optional, type Parameter, required, text } from "./parameter.js";
+import {
+  anything,
+  flag,
+  integer,
+  listOf,
+  number,
+  oneOf,
+  optional,
+  type Parameter,
+  required,
+  text,
+} from "./parameter.js";
 
 /** What flows through a chain at some point. */
 export type TileKind = "image" | "mask" | "labels";
@@ -50,13 +61,16 @@ export interface OpSpec {
 const over = optional(
   anything<Projectable | readonly Projectable[]>(
     `one or several of ${projectable.map((p) => `"${p}"`).join(", ")}`,
-    (v) => !(Array.isArray(v) && v.length === 0) && [v].flat().every((x) => (projectable as readonly unknown[]).includes(x)),
+    (v) =>
+      !(Array.isArray(v) && v.length === 0) &&
+      [v].flat().every((x) => (projectable as readonly unknown[]).includes(x)),
   ),
   undefined,
   "Component to project over. Default: the step's variable components, which are z_index unless said otherwise.",
 );
 
-const isPlainObject = (v: unknown): v is Readonly<Record<string, unknown>> => typeof v === "object" && v !== null && !Array.isArray(v);
+const isPlainObject = (v: unknown): v is Readonly<Record<string, unknown>> =>
+  typeof v === "object" && v !== null && !Array.isArray(v);
 
 function isIntensitySource(v: unknown): boolean {
   if (typeof v === "string") return v.length > 0;
@@ -71,7 +85,11 @@ function isIntensitySource(v: unknown): boolean {
 
 /** One source, or several by column suffix. Strict, since a misspelt key would silently measure another image. */
 function isIntensity(v: unknown): boolean {
-  return isIntensitySource(v) || (isPlainObject(v) && Object.entries(v).every(([suffix, s]) => /^\w+$/.test(suffix) && isIntensitySource(s)));
+  return (
+    isIntensitySource(v) ||
+    (isPlainObject(v) &&
+      Object.entries(v).every(([suffix, s]) => /^\w+$/.test(suffix) && isIntensitySource(s)))
+  );
 }
 
 function sumType(input: DType): DType {
@@ -83,7 +101,8 @@ function sumType(input: DType): DType {
 export const table = {
   maxProject: {
     summary: "Maximum over a component (z slices, sites, timepoints).",
-    definition: "Per pixel the largest value; source dtype, exact. A channel stored without slices passes unchanged.",
+    definition:
+      "Per pixel the largest value; source dtype, exact. A channel stored without slices passes unchanged.",
     source: "numpy.max over the stacked axis",
     takes: plainImage,
     gives: "image",
@@ -93,8 +112,7 @@ export const table = {
   },
   meanProject: {
     summary: "Mean over a component.",
-    definition:
-      "Exact integer (or float64) sum, divided by the count in float64, rounded once to float32.",
+    definition: "Exact integer (or float64) sum, divided by the count in float64, rounded once to float32.",
     source: "numpy.mean over the stacked axis",
     takes: plainImage,
     gives: "image",
@@ -124,17 +142,42 @@ export const table = {
     accepts: real,
     result: (): DType => "float32",
     parameters: {
-      image: optional(text("path of a TIFF; {channel} stands for the channel number"), undefined, "Illumination image, of the planes' size."),
-      from: optional(oneOf("median", "mean"), undefined, 'Estimate it from the plate instead. Default "median" when no image is given: dust and bright cells do not pull it.'),
-      background: optional(number("intensity"), 0, "Subtracted first. Default 0: cameras differ, and a wrong offset is worse than none."),
-      sigma: optional(number("px", 0), 50, "Smoothing of the estimate. Default 50: wider than cells, narrower than vignetting."),
-      images: optional(integer("fields", 1), 64, "Most fields a channel's estimate reads. Default 64: enough for a stable median, a few seconds of reading."),
-      shrink: optional(integer("px", 1), 8, "Block size of the estimate. Default 8: illumination has no finer detail, and memory falls 64-fold."),
+      image: optional(
+        text("path of a TIFF; {channel} stands for the channel number"),
+        undefined,
+        "Illumination image, of the planes' size.",
+      ),
+      from: optional(
+        oneOf("median", "mean"),
+        undefined,
+        'Estimate it from the plate instead. Default "median" when no image is given: dust and bright cells do not pull it.',
+      ),
+      background: optional(
+        number("intensity"),
+        0,
+        "Subtracted first. Default 0: cameras differ, and a wrong offset is worse than none.",
+      ),
+      sigma: optional(
+        number("px", 0),
+        50,
+        "Smoothing of the estimate. Default 50: wider than cells, narrower than vignetting.",
+      ),
+      images: optional(
+        integer("fields", 1),
+        64,
+        "Most fields a channel's estimate reads. Default 64: enough for a stable median, a few seconds of reading.",
+      ),
+      shrink: optional(
+        integer("px", 1),
+        8,
+        "Block size of the estimate. Default 8: illumination has no finer detail, and memory falls 64-fold.",
+      ),
     },
   },
   subtractBackground: {
     summary: "Subtracts a constant, or a percentile of the plane.",
-    definition: "float32(pixel) - float32(value). The percentile is exact (numpy's linear interpolation) over all pixels of the plane. Nothing is clipped.",
+    definition:
+      "float32(pixel) - float32(value). The percentile is exact (numpy's linear interpolation) over all pixels of the plane. Nothing is clipped.",
     source: "numpy.percentile(method='linear')",
     takes: plainImage,
     gives: "image",
@@ -191,7 +234,10 @@ export const table = {
       maxArea: optional(integer("px", 0), undefined, "Larger objects are dropped. Default: no limit."),
       clearBorder: optional(flag(), false, "Drop objects that touch the edge of the image."),
       name: optional(
-        anything<string>("name of letters, digits, - and _", (v) => typeof v === "string" && /^[A-Za-z0-9][\w-]*$/.test(v)),
+        anything<string>(
+          "name of letters, digits, - and _",
+          (v) => typeof v === "string" && /^[A-Za-z0-9][\w-]*$/.test(v),
+        ),
         "objects",
         "Name of the label image in the OME-Zarr (labels/<name>).",
       ),
@@ -208,7 +254,11 @@ export const table = {
     accepts: ["int32"],
     result: (d: DType): DType => d,
     parameters: {
-      features: optional(listOf(oneOf(...features)), ["area", "centroid", "bbox", "integrated_intensity", "mean_intensity", "max_intensity"], "What to measure."),
+      features: optional(
+        listOf(oneOf(...features)),
+        ["area", "centroid", "bbox", "integrated_intensity", "mean_intensity", "max_intensity"],
+        "What to measure.",
+      ),
       intensity: optional(
         anything<IntensitySource | Readonly<Record<string, IntensitySource>>>(
           "step name, { step, channel }, or an object of column suffix: step name or { step, channel }",
@@ -236,16 +286,22 @@ export const table = {
     takes: plainImage,
     gives: "image",
     accepts: real,
-    result: (_: DType, p: Readonly<Record<string, unknown>>): DType => (p.dtype as DType | undefined) ?? "float32",
+    result: (_: DType, p: Readonly<Record<string, unknown>>): DType =>
+      (p.dtype as DType | undefined) ?? "float32",
     parameters: {
       scale: optional(number(), 1, "Factor."),
       offset: optional(number(), 0, "Added after scaling."),
-      dtype: optional(oneOf(...dtypes), "float32", "dtype of the result. Default float32: nothing is clamped."),
+      dtype: optional(
+        oneOf(...dtypes),
+        "float32",
+        "dtype of the result. Default float32: nothing is clamped.",
+      ),
     },
   },
   save: {
     summary: "Writes the image at this point as the field's image.",
-    definition: "Without it, a chain that labels writes its image after the last projection; any other writes its last image.",
+    definition:
+      "Without it, a chain that labels writes its image after the last projection; any other writes its last image.",
     source: "tilecast",
     takes: ["image", "mask"],
     gives: "same",
@@ -265,14 +321,24 @@ export const table = {
     result: (_: DType, p: Readonly<Record<string, unknown>>): DType => p.output as DType,
     parameters: {
       module: required(
-        anything<string | URL>("URL or absolute path of an ES module", (v) => typeof v === "string" || v instanceof URL),
+        anything<string | URL>(
+          "URL or absolute path of an ES module",
+          (v) => typeof v === "string" || v instanceof URL,
+        ),
         'ES module that holds the function: new URL("./mine.mjs", import.meta.url).',
       ),
       export: optional(text(), "default", "Name of the export."),
       output: optional(oneOf(...dtypes), "float32", "dtype of the result."),
-      kind: optional(oneOf("image", "mask", "labels"), "image", "What the result is: labels (int32) can be measured."),
+      kind: optional(
+        oneOf("image", "mask", "labels"),
+        "image",
+        "What the result is: labels (int32) can be measured.",
+      ),
       params: optional(
-        anything<Readonly<Record<string, unknown>>>("plain JSON object", (v) => typeof v === "object" && v !== null && !Array.isArray(v)),
+        anything<Readonly<Record<string, unknown>>>(
+          "plain JSON object",
+          (v) => typeof v === "object" && v !== null && !Array.isArray(v),
+        ),
         undefined,
         "Passed to the function as `params`.",
       ),

@@ -30,19 +30,37 @@ function sourcesOf(intensity: unknown): [string, IntensitySource][] {
   if (typeof intensity === "string") return [["", intensity]];
   const o = intensity as Record<string, IntensitySource> | { step?: string; channel?: number | string };
   const keys = Object.keys(o);
-  const single = keys.every((k) => k === "step" || k === "channel") && Object.values(o).every((v) => typeof v !== "object");
+  const single =
+    keys.every((k) => k === "step" || k === "channel") &&
+    Object.values(o).every((v) => typeof v !== "object");
   return single ? [["", o as IntensitySource]] : Object.entries(o as Record<string, IntensitySource>);
 }
 
-function find(source: IntensitySource, s: Stream, streams: readonly Stream[], place: Place, plate: Plate): Value {
+function find(
+  source: IntensitySource,
+  s: Stream,
+  streams: readonly Stream[],
+  place: Place,
+  plate: Plate,
+): Value {
   const { step, channel } = typeof source === "string" ? { step: source, channel: undefined } : source;
   const where = `step "${place.step}": measure`;
   const of =
     channel === undefined
       ? s
-      : streams.find((x) => x.channel === resolveChannel(plate, channel, where) && x.z === s.z && x.timepoint === s.timepoint && x.site === s.site);
+      : streams.find(
+          (x) =>
+            x.channel === resolveChannel(plate, channel, where) &&
+            x.z === s.z &&
+            x.timepoint === s.timepoint &&
+            x.site === s.site,
+        );
   if (of === undefined) {
-    throw new TilecastError("ERR_PIPELINE", `${where}: channel ${channel} has no image in well ${s.well}, site ${s.site}`, { argument: "intensity" });
+    throw new TilecastError(
+      "ERR_PIPELINE",
+      `${where}: channel ${channel} has no image in well ${s.well}, site ${s.site}`,
+      { argument: "intensity" },
+    );
   }
   const value = step === undefined ? of.image : of.results.get(step);
   if (value === undefined || value === null) {
@@ -78,12 +96,19 @@ export function applyMeasure(
   part: number,
 ): void {
   if (s.measured) {
-    throw new TilecastError("ERR_PIPELINE", `step "${place.step}": channel ${s.channel} is measured twice; put all features into one measure()`, { argument: "measure" });
+    throw new TilecastError(
+      "ERR_PIPELINE",
+      `step "${place.step}": channel ${s.channel} is measured twice; put all features into one measure()`,
+      { argument: "measure" },
+    );
   }
   s.measured = true;
   const wanted = op.parameters.features as readonly Feature[];
   const sources = wanted.some(isIntensity) ? sourcesOf(op.parameters.intensity) : [];
-  const images = sources.map(([suffix, source]) => ({ suffix, value: find(source, s, streams, place, plate) }));
+  const images = sources.map(([suffix, source]) => ({
+    suffix,
+    value: find(source, s, streams, place, plate),
+  }));
   const add = (name: string, kind: string, suffix: string) => {
     if (!table.columns.some((c) => c.name === name)) table.columns.push({ name, kind, suffix });
   };
@@ -120,7 +145,10 @@ export function fillColumns(programs: readonly Program[], table: MeasureColumns)
     if (instruction.op !== "measure") continue;
     instruction.columns = table.columns.map((c) =>
       instruction.own?.includes(c.name)
-        ? { kind: c.kind, image: c.kind.endsWith("_intensity") ? (instruction.suffixes ?? []).indexOf(c.suffix) : -1 }
+        ? {
+            kind: c.kind,
+            image: c.kind.endsWith("_intensity") ? (instruction.suffixes ?? []).indexOf(c.suffix) : -1,
+          }
         : { kind: "empty", image: -1 },
     );
   }

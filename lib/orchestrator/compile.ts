@@ -5,7 +5,7 @@ import { TilecastError } from "../errors.js";
 import type { DType } from "../image/dtype.js";
 import type { Op } from "../ops/op.js";
 import { type OpSpec, type Projectable, type TileKind, table } from "../ops/table.js";
-import type { Plate, PlaneRef } from "../plates/plate.js";
+import type { PlaneRef, Plate } from "../plates/plate.js";
 import { resolveChannel } from "./channel.js";
 import { applyMeasure, fillColumns, type MeasureColumns } from "./compile-measure.js";
 import { layOut, type PendingOutput } from "./layout-plate.js";
@@ -48,8 +48,10 @@ function choosePlanes(pipeline: Pipeline, plate: Plate, wells: ReadonlySet<strin
   for (const plane of plate.planes) {
     if (wells !== null && !wells.has(plane.well)) continue;
     const stored = plane.z_index === null;
-    if (pipeline.planes === "stack" && stored) unused.push({ plane, reason: 'stored outside a z stack; the pipeline reads planes: "stack"' });
-    else if (pipeline.planes === "stored" && !stored) unused.push({ plane, reason: 'slice of a z stack; the pipeline reads planes: "stored"' });
+    if (pipeline.planes === "stack" && stored)
+      unused.push({ plane, reason: 'stored outside a z stack; the pipeline reads planes: "stack"' });
+    else if (pipeline.planes === "stored" && !stored)
+      unused.push({ plane, reason: 'slice of a z stack; the pipeline reads planes: "stored"' });
     else if (pipeline.planes === "auto" && stored && stacked.has(key(plane)))
       unused.push({ plane, reason: 'acquired projection beside a z stack; planes: "stored" reads it' });
     else planes.push(plane);
@@ -108,21 +110,37 @@ class Compiler {
 
   compile(): Plan {
     const { pipeline, plate, options } = this;
-    if (pipeline.steps.length === 0) throw new TilecastError("ERR_PIPELINE", `pipeline "${pipeline.name}" has no step`);
+    if (pipeline.steps.length === 0)
+      throw new TilecastError("ERR_PIPELINE", `pipeline "${pipeline.name}" has no step`);
     for (const step of pipeline.steps) {
       for (const key of Object.keys(step.chains ?? {})) resolveChannel(plate, key, `step "${step.name}"`);
     }
-    const all = pipeline.steps.flatMap((s) => (s.chain ? [{ s, chain: s.chain }] : Object.values(s.chains ?? {}).map((chain) => ({ s, chain }))));
-    const collapsed = new Set<string>(all.flatMap(({ s, chain }) => chain.filter(isProjection).flatMap((o) => overOf(o, s))));
-    this.#measure.joint = all.some(({ chain }) => chain.some((o) => o.name === "measure" && /"channel"/.test(JSON.stringify(o.parameters.intensity ?? ""))));
+    const all = pipeline.steps.flatMap((s) =>
+      s.chain ? [{ s, chain: s.chain }] : Object.values(s.chains ?? {}).map((chain) => ({ s, chain })),
+    );
+    const collapsed = new Set<string>(
+      all.flatMap(({ s, chain }) => chain.filter(isProjection).flatMap((o) => overOf(o, s))),
+    );
+    this.#measure.joint = all.some(({ chain }) =>
+      chain.some(
+        (o) => o.name === "measure" && /"channel"/.test(JSON.stringify(o.parameters.intensity ?? "")),
+      ),
+    );
 
     const unknown = (options.wells ?? []).filter((w) => !plate.wells.includes(w));
     if (unknown.length > 0) {
-      throw new TilecastError("ERR_INVALID_ARGUMENT", `wells: plate ${plate.name} has no ${unknown.join(", ")}`, { argument: "wells" });
+      throw new TilecastError(
+        "ERR_INVALID_ARGUMENT",
+        `wells: plate ${plate.name} has no ${unknown.join(", ")}`,
+        { argument: "wells" },
+      );
     }
     const { planes, unused } = choosePlanes(pipeline, plate, options.wells ? new Set(options.wells) : null);
     if (planes.length === 0) {
-      throw new TilecastError("ERR_PIPELINE", `pipeline "${pipeline.name}" reads no plane of plate ${plate.name}: ${unused[0]?.reason ?? "no well is selected"}`);
+      throw new TilecastError(
+        "ERR_PIPELINE",
+        `pipeline "${pipeline.name}" reads no plane of plate ${plate.name}: ${unused[0]?.reason ?? "no well is selected"}`,
+      );
     }
     const groups = new Map<string, PlaneRef[]>();
     for (const p of planes) {
@@ -138,18 +156,36 @@ class Compiler {
       else groups.set(key, [p]);
     }
 
-    const drafts: { program: number; sources: PlaneRef[]; parts: Stream[]; outputs: PendingOutput[]; thumbnails: number[]; streams: Stream[] }[] = [];
+    const drafts: {
+      program: number;
+      sources: PlaneRef[];
+      parts: Stream[];
+      outputs: PendingOutput[];
+      thumbnails: number[];
+      streams: Stream[];
+    }[] = [];
     for (const group of groups.values()) {
       const builder = new ProgramBuilder();
       const outputs: PendingOutput[] = [];
       const thumbnails: number[] = [];
       const streams = this.#runSteps(builder, group, null, outputs, thumbnails);
-      drafts.push({ program: this.#intern(builder), sources: builder.sources, parts: builder.parts, outputs, thumbnails, streams });
+      drafts.push({
+        program: this.#intern(builder),
+        sources: builder.sources,
+        parts: builder.parts,
+        outputs,
+        thumbnails,
+        streams,
+      });
     }
     this.#fillEstimates();
     fillColumns(this.#programs, this.#measure);
 
-    const layout = layOut(plate, drafts.flatMap((d) => d.outputs), options.levels);
+    const layout = layOut(
+      plate,
+      drafts.flatMap((d) => d.outputs),
+      options.levels,
+    );
     const withZ = drafts.some((d) => d.streams.some((s) => s.z !== null));
     const measured = this.#measure.columns.length > 0;
     const keys = ["plate", "well", "site", "channel", "timepoint", ...(withZ ? ["z_index"] : [])];
@@ -165,7 +201,14 @@ class Compiler {
         outputs: d.outputs.map((o) => layout.output(o)),
         thumbnails: d.thumbnails,
         parts: d.parts.map((p) => {
-          const cells = [csvCell(plate.name), p.well, p.site, p.channel, p.timepoint, ...(withZ ? [p.z ?? ""] : [])];
+          const cells = [
+            csvCell(plate.name),
+            p.well,
+            p.site,
+            p.channel,
+            p.timepoint,
+            ...(withZ ? [p.z ?? ""] : []),
+          ];
           return { channel: p.channel, rowPrefix: `${cells.join(",")},` };
         }),
       };
@@ -201,7 +244,9 @@ class Compiler {
     if (ops === undefined) {
       ops = this.pipeline.steps.flatMap((s) => chainFor(s, this.plate, channel) ?? []);
       if (ops.filter((o) => o.name === "save").length > 1) {
-        throw new TilecastError("ERR_PIPELINE", `channel ${channel} is saved twice; a field has one image`, { argument: "save" });
+        throw new TilecastError("ERR_PIPELINE", `channel ${channel} is saved twice; a field has one image`, {
+          argument: "save",
+        });
       }
       this.#flat.set(channel, ops);
     }
@@ -213,7 +258,9 @@ class Compiler {
     const ops = this.#opsOf(channel);
     const saved = ops.findIndex((o) => o.name === "save");
     if (saved >= 0) return saved + 1;
-    const labelled = ops.findIndex((o) => o.name === "label" || (o.name === "javascript" && o.parameters.kind === "labels"));
+    const labelled = ops.findIndex(
+      (o) => o.name === "label" || (o.name === "javascript" && o.parameters.kind === "labels"),
+    );
     if (labelled < 0) return ops.length;
     return ops.slice(0, labelled).findLastIndex(isProjection) + 1;
   }
@@ -225,21 +272,23 @@ class Compiler {
     outputs: PendingOutput[] | null,
     thumbnails: number[],
   ): Stream[] {
-    let streams = planes.map((plane): Stream => ({
-      well: plane.well,
-      site: plane.site,
-      channel: plane.channel,
-      z: plane.z_index,
-      timepoint: plane.timepoint,
-      plane,
-      value: null,
-      kind: "image",
-      pending: null,
-      results: new Map(),
-      image: null,
-      position: 0,
-      measured: false,
-    }));
+    let streams = planes.map(
+      (plane): Stream => ({
+        well: plane.well,
+        site: plane.site,
+        channel: plane.channel,
+        z: plane.z_index,
+        timepoint: plane.timepoint,
+        plane,
+        value: null,
+        kind: "image",
+        pending: null,
+        results: new Map(),
+        image: null,
+        position: 0,
+        measured: false,
+      }),
+    );
     for (const s of streams) this.#maybeWrite(builder, s, outputs, thumbnails, "read");
     for (const [stepIndex, step] of this.pipeline.steps.entries()) {
       const byChain = new Map<readonly Op[] | null, Stream[]>();
@@ -268,7 +317,8 @@ class Compiler {
             this.#maybeWrite(builder, s, outputs, thumbnails, step.name);
           }
         }
-        for (const s of current) if (s.value !== null && s.pending === null) s.results.set(step.name, s.value);
+        for (const s of current)
+          if (s.value !== null && s.pending === null) s.results.set(step.name, s.value);
         streams.push(...current);
       }
     }
@@ -276,7 +326,13 @@ class Compiler {
   }
 
   /** Writes the stream's image when it has become the one to write. */
-  #maybeWrite(builder: ProgramBuilder, s: Stream, outputs: PendingOutput[] | null, thumbnails: number[], stage: string): void {
+  #maybeWrite(
+    builder: ProgramBuilder,
+    s: Stream,
+    outputs: PendingOutput[] | null,
+    thumbnails: number[],
+    stage: string,
+  ): void {
     if (outputs === null || s.image !== null || s.position !== this.#writePoint(s.channel)) return;
     const value = builder.materialize(s, stage);
     s.image = value;
@@ -288,11 +344,22 @@ class Compiler {
     }
   }
 
-  #writeLabels(builder: ProgramBuilder, s: Stream, name: string, outputs: PendingOutput[] | null, thumbnails: number[], stage: string): void {
+  #writeLabels(
+    builder: ProgramBuilder,
+    s: Stream,
+    name: string,
+    outputs: PendingOutput[] | null,
+    thumbnails: number[],
+    stage: string,
+  ): void {
     const value = s.value as Value;
     if (outputs === null) return;
     if (outputs.some((o) => o.label === name && o.stream === s)) {
-      throw new TilecastError("ERR_PIPELINE", `channel ${s.channel} makes two label images "${name}"; give one another name`, { argument: "name" });
+      throw new TilecastError(
+        "ERR_PIPELINE",
+        `channel ${s.channel} makes two label images "${name}"; give one another name`,
+        { argument: "name" },
+      );
     }
     builder.run({ op: "writeLabels", stage, in: value.reg, output: outputs.length });
     outputs.push({ stream: s, label: name, value });
@@ -302,10 +369,21 @@ class Compiler {
     }
   }
 
-  #project(builder: ProgramBuilder, op: Op, over: readonly Projectable[], streams: readonly Stream[], place: Place): Stream[] {
+  #project(
+    builder: ProgramBuilder,
+    op: Op,
+    over: readonly Projectable[],
+    streams: readonly Stream[],
+    place: Place,
+  ): Stream[] {
     const groups = new Map<string, Stream[]>();
     for (const s of streams) {
-      const key = [s.channel, over.includes("site") ? "" : s.site, over.includes("timepoint") ? "" : s.timepoint, over.includes("z_index") ? "" : s.z].join("/");
+      const key = [
+        s.channel,
+        over.includes("site") ? "" : s.site,
+        over.includes("timepoint") ? "" : s.timepoint,
+        over.includes("z_index") ? "" : s.z,
+      ].join("/");
       groups.set(key, [...(groups.get(key) ?? []), s]);
     }
     const projection = op.name === "maxProject" ? "max" : op.name === "meanProject" ? "mean" : "sum";
@@ -329,13 +407,23 @@ class Compiler {
       const fromFiles = members.every((m) => m.plane !== null);
       const value = fromFiles
         ? builder.emit(
-            { op: "project", stage: place.step, projection, sources: members.map((m) => builder.source(m.plane as PlaneRef)) },
+            {
+              op: "project",
+              stage: place.step,
+              projection,
+              sources: members.map((m) => builder.source(m.plane as PlaneRef)),
+            },
             result,
             height,
             width,
           )
         : builder.emit(
-            { op: "projectTiles", stage: place.step, projection, inputs: members.map((m) => builder.materialize(m, place.step).reg) },
+            {
+              op: "projectTiles",
+              stage: place.step,
+              projection,
+              inputs: members.map((m) => builder.materialize(m, place.step).reg),
+            },
             result,
             height,
             width,
@@ -403,13 +491,26 @@ class Compiler {
       case "save":
         return;
       case "measure":
-        applyMeasure(builder, op, s, place, this.plate, this.#measure.joint ? all() : [s], this.#measure, builder.part(s));
+        applyMeasure(
+          builder,
+          op,
+          s,
+          place,
+          this.plate,
+          this.#measure.joint ? all() : [s],
+          this.#measure,
+          builder.part(s),
+        );
         return;
       case "flatField":
         emit({ op: "flatField", resource: this.#illumination(op, s, input, place, group), a: p.background });
         return;
       case "subtractBackground":
-        emit(p.value === undefined ? { op: "subtractPercentile", a: p.percentile ?? 0 } : { op: "subtract", a: p.value });
+        emit(
+          p.value === undefined
+            ? { op: "subtractPercentile", a: p.percentile ?? 0 }
+            : { op: "subtract", a: p.value },
+        );
         return;
       case "gaussian":
         emit({ op: "gaussian", a: p.sigma });
@@ -447,7 +548,14 @@ class Compiler {
   }
 
   #illumination(op: Op, s: Stream, input: Value, place: Place, group: readonly PlaneRef[]): number {
-    const p = op.parameters as { image?: string; from?: "median" | "mean"; background: number; sigma: number; images: number; shrink: number };
+    const p = op.parameters as {
+      image?: string;
+      from?: "median" | "mean";
+      background: number;
+      sigma: number;
+      images: number;
+      shrink: number;
+    };
     if (p.image !== undefined) {
       const path = p.image.replaceAll("{channel}", String(s.channel));
       return this.#resource(`file/${path}`, () => ({ kind: "file", path }));
@@ -466,7 +574,13 @@ class Compiler {
     }));
     let estimate = this.#estimates.get(key);
     if (estimate === undefined) {
-      estimate = { id, resource: this.#resources[id] as Extract<Resource, { kind: "estimate" }>, place, limit: p.images, groups: [] };
+      estimate = {
+        id,
+        resource: this.#resources[id] as Extract<Resource, { kind: "estimate" }>,
+        place,
+        limit: p.images,
+        groups: [],
+      };
       this.#estimates.set(key, estimate);
     }
     const mine = group.filter((q) => q.channel === s.channel);
@@ -484,7 +598,13 @@ class Compiler {
         const builder = new ProgramBuilder();
         const [stream] = this.#runSteps(builder, group, e.place, null, []);
         const value = builder.materialize(stream as Stream, e.place.step);
-        builder.run({ op: "collect", stage: e.place.step, in: value.reg, resource: e.id, a: e.resource.background });
+        builder.run({
+          op: "collect",
+          stage: e.place.step,
+          in: value.reg,
+          resource: e.id,
+          a: e.resource.background,
+        });
         const s = stream as Stream;
         jobs.push({
           program: this.#intern(builder),

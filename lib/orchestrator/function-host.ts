@@ -11,7 +11,12 @@ export interface FunctionMessage {
   readonly module: string;
   readonly export: string;
   readonly params: unknown;
-  readonly components: { readonly well: string; readonly site: number; readonly channel: number; readonly timepoint: number };
+  readonly components: {
+    readonly well: string;
+    readonly site: number;
+    readonly channel: number;
+    readonly timepoint: number;
+  };
 }
 
 export interface FunctionReply {

@@ -19,12 +19,20 @@ async function load(module: string, name: string): Promise<UserFunction> {
   const exports = (await import(url)) as Record<string, unknown>;
   const fn = exports[name];
   if (typeof fn !== "function") {
-    throw new Error(`${module} has no function "${name}"; its exports: ${Object.keys(exports).join(", ") || "none"}`);
+    throw new Error(
+      `${module} has no function "${name}"; its exports: ${Object.keys(exports).join(", ") || "none"}`,
+    );
   }
   return fn as UserFunction;
 }
 
-async function handle({ call, module, export: name, params, components }: FunctionMessage): Promise<FunctionReply> {
+async function handle({
+  call,
+  module,
+  export: name,
+  params,
+  components,
+}: FunctionMessage): Promise<FunctionReply> {
   try {
     const key = `${module}\0${name}`;
     let fn = loaded.get(key);
@@ -40,13 +48,18 @@ async function handle({ call, module, export: name, params, components }: Functi
     if (given !== undefined) {
       const array = given as { length?: number };
       if (!ArrayBuffer.isView(given) || array.length !== pixels) {
-        throw new Error(`expected ${pixels} pixels written to \`out\`, or returned as a typed array, and got ${typeof given} of length ${array.length ?? "none"}`);
+        throw new Error(
+          `expected ${pixels} pixels written to \`out\`, or returned as a typed array, and got ${typeof given} of length ${array.length ?? "none"}`,
+        );
       }
       if (given !== out) out.set(given as never);
     }
     return { id: call.id };
   } catch (error) {
-    return { id: call.id, error: `function "${name}" of ${module} failed: ${error instanceof Error ? error.message : String(error)}` };
+    return {
+      id: call.id,
+      error: `function "${name}" of ${module} failed: ${error instanceof Error ? error.message : String(error)}`,
+    };
   }
 }
 

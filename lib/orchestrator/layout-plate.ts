@@ -17,7 +17,8 @@ export interface PendingOutput {
 interface Extent {
   height: number;
   width: number;
-  dtype: DType;
+  /** Null until an image of this path, not a label beside it, has been seen. */
+  dtype: DType | null;
   mixed: boolean;
 }
 
@@ -41,19 +42,31 @@ export function layOut(plate: Plate, outputs: readonly PendingOutput[], levels: 
       const e = extents.get(path);
       const counts = path === imagePath(o);
       if (e === undefined) {
-        extents.set(path, { height: o.value.height, width: o.value.width, dtype: o.value.dtype, mixed: false });
+        extents.set(path, {
+          height: o.value.height,
+          width: o.value.width,
+          dtype: counts ? o.value.dtype : null,
+          mixed: false,
+        });
       } else {
-        e.mixed ||= e.height !== o.value.height || e.width !== o.value.width || (counts && o.label === null && e.dtype !== o.value.dtype);
+        e.mixed ||=
+          e.height !== o.value.height ||
+          e.width !== o.value.width ||
+          (counts && o.label === null && e.dtype !== null && e.dtype !== o.value.dtype);
         e.height = Math.max(e.height, o.value.height);
         e.width = Math.max(e.width, o.value.width);
-        if (counts) e.dtype = promote(e.dtype, o.value.dtype);
+        if (counts) e.dtype = e.dtype === null ? o.value.dtype : promote(e.dtype, o.value.dtype);
       }
     }
   }
   const extentOf = (o: PendingOutput) => {
     const field = extents.get(axes.fieldPath(o.stream.well, o.stream.site)) as Extent;
     const own = extents.get(imagePath(o)) as Extent;
-    return { height: field.height, width: field.width, dtype: o.label === null ? own.dtype : o.value.dtype };
+    return {
+      height: field.height,
+      width: field.width,
+      dtype: o.label === null ? (own.dtype ?? o.value.dtype) : o.value.dtype,
+    };
   };
   const levelsOf = (e: { height: number; width: number }) => levels ?? pyramidLevels(e.height, e.width);
 
@@ -89,7 +102,9 @@ export function layOut(plate: Plate, outputs: readonly PendingOutput[], levels: 
     remarks:
       mixed === 0
         ? []
-        : [`In ${mixed} image${mixed === 1 ? "" : "s"} the channels differ in size or dtype: smaller planes are padded with zeros, dtypes promoted.`],
+        : [
+            `In ${mixed} image${mixed === 1 ? "" : "s"} the channels differ in size or dtype: smaller planes are padded with zeros, dtypes promoted.`,
+          ],
     output(o: PendingOutput): Output {
       const e = extentOf(o);
       const lead = [
@@ -97,7 +112,14 @@ export function layOut(plate: Plate, outputs: readonly PendingOutput[], levels: 
         axes.channels.get(o.stream.channel) ?? 0,
         ...(withZ ? [o.stream.z === null ? 0 : (axes.z.get(o.stream.z) ?? 0)] : []),
       ];
-      return { image: imagePath(o), lead, height: e.height, width: e.width, dtype: e.dtype, levels: levelsOf(e) };
+      return {
+        image: imagePath(o),
+        lead,
+        height: e.height,
+        width: e.width,
+        dtype: e.dtype,
+        levels: levelsOf(e),
+      };
     },
   };
 }

@@ -2,7 +2,7 @@
 // Where results go inside the OME-Zarr plate: fields, axes, shapes, dtypes, pyramid levels.
 
 import type { DType } from "../image/dtype.js";
-import type { Plate, PlaneRef } from "../plates/plate.js";
+import type { PlaneRef, Plate } from "../plates/plate.js";
 
 /** Row letters and column digits of a well name: `B03` -> `{ row: "B", column: "3" }`. */
 export function splitWell(well: string): { row: string; column: string } {

@@ -3,7 +3,7 @@
 
 import { TilecastError } from "../errors.js";
 import type { NativeJobResult } from "../native.js";
-import type { Plate, PlaneRef } from "../plates/plate.js";
+import type { PlaneRef, Plate } from "../plates/plate.js";
 import type { Job, Plan } from "./plan.js";
 import type { FailureReport, Outcome, Thumbnail } from "./report/report-data.js";
 import type { ChannelTotals, WellState, WellStates } from "./well-state.js";
@@ -201,7 +201,8 @@ export class Ledger {
 
   /** Keeps what unfinished wells have: their rows are valid, and `--resume` redoes the well. */
   saveUnfinished(): void {
-    for (const entry of this.#wells.values()) if (entry.reused === null && entry.saved === null) this.#save(entry);
+    for (const entry of this.#wells.values())
+      if (entry.reused === null && entry.saved === null) this.#save(entry);
   }
 
   #status(entry: WellEntry): Outcome {
@@ -223,7 +224,13 @@ export class Ledger {
       failures: entry.failures,
       thumbnails: entry.thumbnails
         .sort((a, b) => a.channel - b.channel)
-        .map((t) => ({ site: t.site, channel: t.channel, width: t.width, height: t.height, outline: t.outline !== null })),
+        .map((t) => ({
+          site: t.site,
+          channel: t.channel,
+          width: t.width,
+          height: t.height,
+          outline: t.outline !== null,
+        })),
     };
     this.states.save(entry.saved, rows.join(""), entry.thumbnails);
     entry.rows.clear();
@@ -239,11 +246,18 @@ export class Ledger {
 
   /** State of each well of this run, in plate order, and whether it was reused. */
   wells(): { state: WellState; reused: boolean }[] {
-    return [...this.#wells.values()].map((e) => ({ state: (e.reused ?? e.saved) as WellState, reused: e.reused !== null }));
+    return [...this.#wells.values()].map((e) => ({
+      state: (e.reused ?? e.saved) as WellState,
+      reused: e.reused !== null,
+    }));
   }
 
   /** Outcome of every job, with the reason of failures. */
   outcomes(): { job: Job; outcome: Outcome | "reused"; reason: string | null }[] {
-    return this.plan.jobs.map((job, i) => ({ job, outcome: this.#outcome[i] ?? "pending", reason: this.#reason.get(i) ?? null }));
+    return this.plan.jobs.map((job, i) => ({
+      job,
+      outcome: this.#outcome[i] ?? "pending",
+      reason: this.#reason.get(i) ?? null,
+    }));
   }
 }

@@ -47,7 +47,10 @@ function checkChain(where: string, chain: readonly unknown[]): readonly Op[] {
   if (chain.length === 0) throw new TilecastError("ERR_INVALID_ARGUMENT", `${where} has no op`);
   for (const [i, item] of chain.entries()) {
     if (!isOp(item)) {
-      throw new TilecastError("ERR_INVALID_ARGUMENT", `${where}: item ${i + 1} must be an op such as op.gaussian({ sigma: 1.5 }), and is ${show(item)}`);
+      throw new TilecastError(
+        "ERR_INVALID_ARGUMENT",
+        `${where}: item ${i + 1} must be an op such as op.gaussian({ sigma: 1.5 }), and is ${show(item)}`,
+      );
     }
   }
   return Object.freeze([...(chain as readonly Op[])]);
@@ -75,10 +78,18 @@ export class Pipeline {
    */
   step(name: string, ...rest: readonly (Op | Chains | StepOptions)[]): Pipeline {
     if (typeof name !== "string" || name.trim() === "") {
-      throw new TilecastError("ERR_INVALID_ARGUMENT", `pipeline "${this.name}": a step needs a name first, and got ${show(name)}`, { argument: "name" });
+      throw new TilecastError(
+        "ERR_INVALID_ARGUMENT",
+        `pipeline "${this.name}": a step needs a name first, and got ${show(name)}`,
+        { argument: "name" },
+      );
     }
     if (this.steps.some((s) => s.name === name)) {
-      throw new TilecastError("ERR_INVALID_ARGUMENT", `pipeline "${this.name}" already has a step "${name}"`, { argument: "name" });
+      throw new TilecastError(
+        "ERR_INVALID_ARGUMENT",
+        `pipeline "${this.name}" already has a step "${name}"`,
+        { argument: "name" },
+      );
     }
     const where = `step "${name}"`;
     const items = [...rest];
@@ -89,12 +100,20 @@ export class Pipeline {
     }
     for (const key of Object.keys(options)) {
       if (key !== "variableComponents" && key !== "groupBy") {
-        throw new TilecastError("ERR_INVALID_ARGUMENT", `${where} has no option "${key}"; it takes variableComponents, groupBy`, { argument: key });
+        throw new TilecastError(
+          "ERR_INVALID_ARGUMENT",
+          `${where} has no option "${key}"; it takes variableComponents, groupBy`,
+          { argument: key },
+        );
       }
     }
     const groupBy = options.groupBy ?? "channel";
     if (groupBy !== "channel") {
-      throw new TilecastError("ERR_INVALID_ARGUMENT", `${where}: groupBy must be "channel", and is ${show(groupBy)}`, { argument: "groupBy" });
+      throw new TilecastError(
+        "ERR_INVALID_ARGUMENT",
+        `${where}: groupBy must be "channel", and is ${show(groupBy)}`,
+        { argument: "groupBy" },
+      );
     }
     const variableComponents = options.variableComponents ?? ["z_index"];
     for (const c of variableComponents) {
@@ -116,7 +135,10 @@ export class Pipeline {
             Object.fromEntries(
               Object.entries(first as Chains).map(([key, chain]) => {
                 if (!Array.isArray(chain)) {
-                  throw new TilecastError("ERR_INVALID_ARGUMENT", `${where}: the chain of channel ${key} must be an array of ops, and is ${show(chain)}`);
+                  throw new TilecastError(
+                    "ERR_INVALID_ARGUMENT",
+                    `${where}: the chain of channel ${key} must be an array of ops, and is ${show(chain)}`,
+                  );
                 }
                 return [key, checkChain(`${where}, channel ${key}`, chain)];
               }),
@@ -144,11 +166,17 @@ export class Pipeline {
 /** An empty pipeline; add steps with {@link Pipeline.step}. */
 export function pipeline(name: string, options: PipelineOptions = {}): Pipeline {
   if (typeof name !== "string" || name.trim() === "") {
-    throw new TilecastError("ERR_INVALID_ARGUMENT", `a pipeline needs a name, and got ${show(name)}`, { argument: "name" });
+    throw new TilecastError("ERR_INVALID_ARGUMENT", `a pipeline needs a name, and got ${show(name)}`, {
+      argument: "name",
+    });
   }
   const planes = options.planes ?? "auto";
   if (!["auto", "stack", "stored"].includes(planes)) {
-    throw new TilecastError("ERR_INVALID_ARGUMENT", `pipeline "${name}": planes must be "auto", "stack" or "stored", and is ${show(planes)}`, { argument: "planes" });
+    throw new TilecastError(
+      "ERR_INVALID_ARGUMENT",
+      `pipeline "${name}": planes must be "auto", "stack" or "stored", and is ${show(planes)}`,
+      { argument: "planes" },
+    );
   }
   return new Pipeline(name, [], planes);
 }

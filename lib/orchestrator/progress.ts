@@ -61,6 +61,9 @@ export class Throughput {
     const dt = end.t - start.t;
     return dt <= 0
       ? { planesPerSecond: 0, megabytesPerSecond: 0 }
-      : { planesPerSecond: (end.planes - start.planes) / dt, megabytesPerSecond: (end.bytes - start.bytes) / 1e6 / dt };
+      : {
+          planesPerSecond: (end.planes - start.planes) / dt,
+          megabytesPerSecond: (end.bytes - start.bytes) / 1e6 / dt,
+        };
   }
 }

@@ -15,7 +15,7 @@ import type { Throughput } from "./progress.js";
 import { renderReport } from "./report/report.js";
 import type { FailureReport, Outcome, ReportData, WellReport } from "./report/report-data.js";
 import type { RunOptions } from "./run.js";
-import { channelLabel, type Contrast, writeField, writeImage } from "./store-layout.js";
+import { type Contrast, channelLabel, writeField, writeImage } from "./store-layout.js";
 import type { WellState, WellStates } from "./well-state.js";
 
 /** How a run ended. */
@@ -23,7 +23,13 @@ export interface RunReport {
   /** complete: every plane done or reused. incomplete: something failed. cancelled: through the signal. */
   readonly outcome: "complete" | "incomplete" | "cancelled";
   readonly out: string;
-  readonly planes: { readonly total: number; readonly done: number; readonly reused: number; readonly failed: number; readonly cancelled: number };
+  readonly planes: {
+    readonly total: number;
+    readonly done: number;
+    readonly reused: number;
+    readonly failed: number;
+    readonly cancelled: number;
+  };
   readonly wells: readonly WellReport[];
   readonly objects: number;
   readonly megapixels: number;
@@ -49,6 +55,8 @@ export interface RunEnd {
   /** performance.now() at the start. */
   readonly began: number;
   readonly ledger: Ledger;
+  /** Complete wells of earlier runs of the same pipeline that this run left alone. */
+  readonly earlier: readonly WellState[];
   readonly store: OmeZarrStore;
   readonly states: WellStates;
   readonly throughput: Throughput;
@@ -86,8 +94,13 @@ function contrastOf(states: readonly WellState[]): Contrast[] {
     seen.set(t.channel, c);
   }
   // The median low keeps backgrounds dark; a high quantile of the highs lets all but the odd bright well (debris) fit.
-  const quantile = (values: number[], q: number) => [...values].sort((a, b) => a - b)[Math.round((values.length - 1) * q)] as number;
-  return [...seen].map(([channel, { lows, highs }]) => ({ channel, low: quantile(lows, 0.5), high: quantile(highs, 0.9) }));
+  const quantile = (values: number[], q: number) =>
+    [...values].sort((a, b) => a - b)[Math.round((values.length - 1) * q)] as number;
+  return [...seen].map(([channel, { lows, highs }]) => ({
+    channel,
+    low: quantile(lows, 0.5),
+    high: quantile(highs, 0.9),
+  }));
 }
 
 function wellReport(plate: Plate, plan: Plan, state: WellState, reused: boolean): WellReport {
@@ -116,7 +129,12 @@ export function finishRun(end: RunEnd): RunReport {
   const entries = ledger.wells();
   const contrast = contrastOf(entries.map((e) => e.state));
   // Cancelled before any of a field's jobs began: the plate lists it, so it must open (empty).
-  const begun = new Set(ledger.outcomes().filter((o) => o.outcome !== "cancelled").map(({ job }) => `${job.well}/${job.site}`));
+  const begun = new Set(
+    ledger
+      .outcomes()
+      .filter((o) => o.outcome !== "cancelled")
+      .map(({ job }) => `${job.well}/${job.site}`),
+  );
   for (const field of plan.fields) {
     if (!begun.has(`${field.well}/${field.site}`)) writeField(store, plate, field);
     writeImage(store, plate, field, contrast);
@@ -125,7 +143,10 @@ export function finishRun(end: RunEnd): RunReport {
   if (plan.columns.length > 0) {
     replaceFile(join(out, "measurements.csv"), (fd) => {
       writeSync(fd, `${plan.columns.join(",")}\n`);
-      for (const { state } of entries) writeSync(fd, states.rows(state.well));
+      const order = new Map(plate.wells.map((w, i) => [w, i]));
+      const wells = [...entries.map((e) => e.state.well), ...end.earlier.map((s) => s.well)];
+      wells.sort((a, b) => (order.get(a) ?? 0) - (order.get(b) ?? 0));
+      for (const well of wells) writeSync(fd, states.rows(well));
     });
   }
 
@@ -154,7 +175,9 @@ export function finishRun(end: RunEnd): RunReport {
     failures,
     timings: end.timings,
   };
-  replaceFile(join(out, "run.json"), (fd) => writeSync(fd, JSON.stringify(runJson(end, report, contrast), null, 1)));
+  replaceFile(join(out, "run.json"), (fd) =>
+    writeSync(fd, JSON.stringify(runJson(end, report, contrast), null, 1)),
+  );
   writeFileSync(join(out, "report.html"), renderReport(reportData(end, report, contrast)));
   return report;
 }
@@ -190,7 +213,14 @@ function runJson(end: RunEnd, report: RunReport, contrast: readonly Contrast[]):
     contrast,
     remarks: plan.remarks,
     notices: plate.notices,
-    wells: report.wells.map((w) => ({ well: w.well, status: w.status, reused: w.reused, planes: w.planes, failedPlanes: w.failedPlanes, objects: w.objects })),
+    wells: report.wells.map((w) => ({
+      well: w.well,
+      status: w.status,
+      reused: w.reused,
+      planes: w.planes,
+      failedPlanes: w.failedPlanes,
+      objects: w.objects,
+    })),
     failures: report.failures,
     // One entry a plane: nothing is lost silently.
     planeStates: [

@@ -1,23 +1,38 @@
 // SPDX-License-Identifier: MIT
 // run(): a pipeline over a plate, from the catalogue to OME-Zarr, table, run.json and report.
 
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { fromNative, TilecastError } from "../errors.js";
-import { type NativeEncoding, type NativeFunctionCall, type NativeJob, type NativeJobResult, type NativeRunner, native } from "../native.js";
+import {
+  type NativeEncoding,
+  type NativeFunctionCall,
+  type NativeJob,
+  type NativeJobResult,
+  type NativeRunner,
+  native,
+} from "../native.js";
 import type { Plate } from "../plates/plate.js";
-import { type ArrayEncoding, type Compression, defaultLevel, type NgffVersion, OmeZarrStore } from "../stores/ome-zarr.js";
+import {
+  type ArrayEncoding,
+  type Compression,
+  defaultLevel,
+  type NgffVersion,
+  OmeZarrStore,
+} from "../stores/ome-zarr.js";
+import { version } from "../version.js";
 import { compile } from "./compile.js";
 import { FunctionHost } from "./function-host.js";
+import { splitWell } from "./layout.js";
+import { Ledger } from "./ledger.js";
 import type { Pipeline } from "./pipeline.js";
 import type { FieldLayout, Job, Plan } from "./plan.js";
 import { type Progress, Throughput } from "./progress.js";
-import { Ledger } from "./ledger.js";
 import { finishRun, type RunReport } from "./results.js";
 import { writeField, writePlate } from "./store-layout.js";
-import { wellKey, WellStates } from "./well-state.js";
-import { version } from "../version.js";
+import { WellStates, wellKey } from "./well-state.js";
 
 export interface RunOptions {
   /** Output folder; made when absent. */
@@ -48,21 +63,34 @@ const outputs = ["plate.ome.zarr", "measurements.csv", "run.json", "report.html"
 
 function checkOptions(options: RunOptions): { encoding: ArrayEncoding; threads: number; out: string } {
   const bad = (name: string, expected: string, got: unknown) =>
-    new TilecastError("ERR_INVALID_ARGUMENT", `run(): "${name}" must be ${expected}, and is ${String(got)}`, { argument: name });
+    new TilecastError("ERR_INVALID_ARGUMENT", `run(): "${name}" must be ${expected}, and is ${String(got)}`, {
+      argument: name,
+    });
   if (typeof options.out !== "string" || options.out === "") throw bad("out", "a folder", options.out);
   const version = options.zarr ?? "0.5";
   if (version !== "0.4" && version !== "0.5") throw bad("zarr", '"0.4" or "0.5"', version);
   const compression = options.compression ?? "blosc-lz4";
-  if (!["blosc-lz4", "blosc-zstd", "zstd", "none"].includes(compression)) throw bad("compression", "blosc-lz4, blosc-zstd, zstd or none", compression);
+  if (!["blosc-lz4", "blosc-zstd", "zstd", "none"].includes(compression))
+    throw bad("compression", "blosc-lz4, blosc-zstd, zstd or none", compression);
   const chunk = options.chunk ?? 512;
-  if (!Number.isSafeInteger(chunk) || chunk < 16 || chunk > 8192) throw bad("chunk", "an integer from 16 to 8192 px", chunk);
+  if (!Number.isSafeInteger(chunk) || chunk < 16 || chunk > 8192)
+    throw bad("chunk", "an integer from 16 to 8192 px", chunk);
   const levels = options.levels;
-  if (levels !== undefined && (!Number.isSafeInteger(levels) || levels < 1 || levels > 16)) throw bad("levels", "an integer from 1 to 16", levels);
+  if (levels !== undefined && (!Number.isSafeInteger(levels) || levels < 1 || levels > 16))
+    throw bad("levels", "an integer from 1 to 16", levels);
   const threads = options.threads ?? availableParallelism();
-  if (!Number.isSafeInteger(threads) || threads < 1 || threads > 1024) throw bad("threads", "an integer from 1 to 1024", threads);
+  if (!Number.isSafeInteger(threads) || threads < 1 || threads > 1024)
+    throw bad("threads", "an integer from 1 to 1024", threads);
   if (options.resume && options.overwrite) throw bad("overwrite", "absent when resume is asked for", true);
   return {
-    encoding: { version, compression, level: defaultLevel(compression), chunk, sharded: version === "0.5", separator: version === "0.5" ? "." : "/" },
+    encoding: {
+      version,
+      compression,
+      level: defaultLevel(compression),
+      chunk,
+      sharded: version === "0.5",
+      separator: version === "0.5" ? "." : "/",
+    },
     threads,
     out: resolve(options.out),
   };
@@ -108,9 +136,10 @@ export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions)
 
   const store = new OmeZarrStore(join(out, "plate.ome.zarr"), encoding);
   const earlier = ledger.otherWells(readdirSync(states.dir));
+  const todo = ledger.pending();
+  if (options.resume) eraseRedone(store, new Set(todo.map((t) => t.job.well)));
   writePlate(store, plate, plan, earlier);
 
-  const todo = ledger.pending();
   const throughput = new Throughput();
   let timings: ReturnType<NativeRunner["timings"]> = [];
   let cancelled = options.signal?.aborted ?? false;
@@ -131,7 +160,12 @@ export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions)
       chunk: encoding.chunk,
       separator: encoding.separator,
     };
-    const runner = new addon.Runner(pool, { threads, image: nativeEncoding, labels: nativeEncoding, thumbnailPx: thumbnailPx(plate) });
+    const runner = new addon.Runner(pool, {
+      threads,
+      image: nativeEncoding,
+      labels: nativeEncoding,
+      thumbnailPx: thumbnailPx(plate),
+    });
     const functions = new FunctionHost(pool, runner, plan);
     const abort = () => {
       cancelled = true;
@@ -140,7 +174,14 @@ export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions)
     options.signal?.addEventListener("abort", abort, { once: true });
     try {
       const report = reporter(ledger, throughput, began, options.onProgress);
-      await prepareResources(runner, plan, store, functions, () => cancelled, () => report("estimate"));
+      await prepareResources(
+        runner,
+        plan,
+        store,
+        functions,
+        () => cancelled,
+        () => report("estimate"),
+      );
       if (!cancelled) {
         // A field's metadata goes with the first job that writes into it, so that both cores share that work.
         const fields = new Map<string, FieldLayout>(plan.fields.map((f) => [`${f.well}/${f.site}`, f]));
@@ -148,7 +189,13 @@ export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions)
           const key = `${job.well}/${job.site}`;
           const field = fields.get(key);
           fields.delete(key);
-          return nativeJob(job, index, store, thumbnail, field ? store.collect(() => writeField(store, plate, field)) : []);
+          return nativeJob(
+            job,
+            index,
+            store,
+            thumbnail,
+            field ? store.collect(() => writeField(store, plate, field)) : [],
+          );
         });
         const call = (c: NativeFunctionCall) => functions.call(c, plan.jobs[c.job]);
         await execute(runner, jobs, call, (results, finished) => {
@@ -172,22 +219,78 @@ export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions)
   }
   if (cancelled) ledger.cancelRest();
   ledger.saveUnfinished();
-  return finishRun({ pipeline, plate, plan, options, encoding, threads, out, started, began, ledger, store, states, throughput, timings, cancelled });
+  return finishRun({
+    pipeline,
+    plate,
+    plan,
+    options,
+    encoding,
+    threads,
+    out,
+    started,
+    began,
+    ledger,
+    earlier,
+    store,
+    states,
+    throughput,
+    timings,
+    cancelled,
+  });
 }
 
 /** Everything but the files that a well's results depend on. */
 function commonKey(pipeline: Pipeline, plan: Plan, encoding: ArrayEncoding): string {
   const estimates = plan.resources.map((r) =>
-    r.kind === "estimate" ? [r.label, ...r.jobs.flatMap((j) => j.sources.map((s) => [s.path, s.bytes, s.mtimeMs]))] : r,
+    r.kind === "estimate"
+      ? [r.label, ...r.jobs.flatMap((j) => j.sources.map((s) => [s.path, s.bytes, s.mtimeMs]))]
+      : [r, changeOf(r.kind === "file" ? r.path : r.module)],
   );
-  return JSON.stringify([version, pipeline.steps, pipeline.planes, encoding, plan.columns, plan.fields[0]?.images.map((i) => [i.levels, i.axes]), estimates]);
+  return JSON.stringify([
+    version,
+    pipeline.steps,
+    pipeline.planes,
+    encoding,
+    plan.columns,
+    plan.fields[0]?.images.map((i) => [i.levels, i.axes]),
+    estimates,
+  ]);
+}
+
+/** Size and time of a file that every well depends on; null where it is none (a module of a package) or absent. */
+function changeOf(file: string): readonly [number, number] | null {
+  try {
+    const { size, mtimeMs } = statSync(file.startsWith("file:") ? fileURLToPath(file) : file);
+    return [size, mtimeMs];
+  } catch {
+    return null;
+  }
+}
+
+/** Removes what earlier runs left of the wells that are redone: labels of another name, levels, metadata of the other Zarr format. */
+function eraseRedone(store: OmeZarrStore, wells: ReadonlySet<string>): void {
+  const otherFormat = store.encoding.version === "0.5" ? ".zgroup" : "zarr.json";
+  if (existsSync(join(store.root, otherFormat))) {
+    rmSync(store.root, { recursive: true, force: true }); // then no well can be reused
+    return;
+  }
+  for (const well of wells) {
+    const { row, column } = splitWell(well);
+    rmSync(join(store.root, row, column), { recursive: true, force: true });
+  }
 }
 
 function thumbnailPx(plate: Plate): number {
   return plate.wells.length <= 96 ? 160 : plate.wells.length <= 384 ? 96 : 56;
 }
 
-function nativeJob(job: Job, index: number, store: OmeZarrStore, thumbnail: boolean, files: NativeJob["files"]): NativeJob {
+function nativeJob(
+  job: Job,
+  index: number,
+  store: OmeZarrStore,
+  thumbnail: boolean,
+  files: NativeJob["files"],
+): NativeJob {
   return {
     program: job.program,
     index,
@@ -256,17 +359,31 @@ async function prepareResources(
     });
     if (cancelled()) return;
     if (failures.length === jobs.length) {
-      throw new TilecastError("ERR_PIPELINE", `the illumination of ${r.label} cannot be estimated: none of ${jobs.length} images could be read; the first: ${failures[0]}`);
+      throw new TilecastError(
+        "ERR_PIPELINE",
+        `the illumination of ${r.label} cannot be estimated: none of ${jobs.length} images could be read; the first: ${failures[0]}`,
+      );
     }
     runner.finishEstimator(id, r.method, r.sigma);
   }
 }
 
-function checkIllumination(plan: Plan, path: string, got: { resource: number; height: number; width: number }): void {
+function checkIllumination(
+  plan: Plan,
+  path: string,
+  got: { resource: number; height: number; width: number },
+): void {
   for (const job of plan.jobs) {
-    const uses = plan.programs[job.program]?.code.some((i) => i.op === "flatField" && i.resource === got.resource);
+    const uses = plan.programs[job.program]?.code.some(
+      (i) => i.op === "flatField" && i.resource === got.resource,
+    );
     const s = job.sources[0];
-    if (uses && s !== undefined && job.channels.length === 1 && (s.height !== got.height || s.width !== got.width)) {
+    if (
+      uses &&
+      s !== undefined &&
+      job.channels.length === 1 &&
+      (s.height !== got.height || s.width !== got.width)
+    ) {
       throw new TilecastError(
         "ERR_PIPELINE",
         `the illumination image ${path} is ${got.width} x ${got.height} px, and ${s.path} is ${s.width} x ${s.height}`,
@@ -276,7 +393,12 @@ function checkIllumination(plan: Plan, path: string, got: { resource: number; he
   }
 }
 
-function reporter(ledger: Ledger, throughput: Throughput, began: number, onProgress: RunOptions["onProgress"]) {
+function reporter(
+  ledger: Ledger,
+  throughput: Throughput,
+  began: number,
+  onProgress: RunOptions["onProgress"],
+) {
   return (phase: Progress["phase"]) => {
     if (!onProgress) return;
     const seconds = (performance.now() - began) / 1000;

@@ -56,7 +56,12 @@ export function channelLabel(plate: Plate, channel: number): string {
 }
 
 /** The group of a field's image, with display windows. */
-export function writeImage(store: OmeZarrStore, plate: Plate, field: FieldLayout, contrast: readonly Contrast[]): void {
+export function writeImage(
+  store: OmeZarrStore,
+  plate: Plate,
+  field: FieldLayout,
+  contrast: readonly Contrast[],
+): void {
   for (const image of field.images) {
     if (image.label !== null) continue;
     const [min, max] = range(image.dtype);
@@ -82,17 +87,28 @@ export function writeField(store: OmeZarrStore, plate: Plate, field: FieldLayout
   writeImage(store, plate, field, []);
   const labels = field.images.filter((i) => i.label !== null);
   for (const image of field.images) if (image.label === null) store.arrays(imageOf(plate, image));
-  if (labels.length > 0) store.labels(field.path, labels.map((l) => imageOf(plate, l)));
+  if (labels.length > 0)
+    store.labels(
+      field.path,
+      labels.map((l) => imageOf(plate, l)),
+    );
 }
 
 /** The plate, its rows and wells. Results of wells that this run leaves alone stay listed. */
-export function writePlate(store: OmeZarrStore, plate: Plate, plan: Plan, others: readonly WellState[]): void {
+export function writePlate(
+  store: OmeZarrStore,
+  plate: Plate,
+  plan: Plan,
+  others: readonly WellState[],
+): void {
   const counts = new Map<string, number>(others.map((s) => [s.well, s.fields]));
   for (const f of plan.fields) counts.set(f.well, 0);
   for (const f of plan.fields) counts.set(f.well, (counts.get(f.well) ?? 0) + 1);
   const order = new Map(plate.wells.map((w, i) => [w, i] as const));
   const wells = [...counts]
-    .sort(([a], [b]) => (order.get(a) ?? Number.POSITIVE_INFINITY) - (order.get(b) ?? Number.POSITIVE_INFINITY))
+    .sort(
+      ([a], [b]) => (order.get(a) ?? Number.POSITIVE_INFINITY) - (order.get(b) ?? Number.POSITIVE_INFINITY),
+    )
     .map(([well, fields]) => ({ ...splitWell(well), fields }));
   store.plate(plate.name, wells);
   for (const { row, column, fields } of wells) store.well(row, column, fields);

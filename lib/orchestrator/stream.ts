@@ -81,7 +81,9 @@ export class ProgramBuilder {
 
   /** Number of the stream's part of the job. */
   part(s: Stream): number {
-    const at = this.parts.findIndex((p) => p.channel === s.channel && p.site === s.site && p.z === s.z && p.timepoint === s.timepoint);
+    const at = this.parts.findIndex(
+      (p) => p.channel === s.channel && p.site === s.site && p.z === s.z && p.timepoint === s.timepoint,
+    );
     return at >= 0 ? at : this.parts.push(s) - 1;
   }
 

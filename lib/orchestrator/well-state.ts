@@ -28,14 +28,22 @@ export interface WellState {
   readonly fields: number;
   readonly totals: readonly ChannelTotals[];
   readonly failures: readonly FailureReport[];
-  readonly thumbnails: readonly { site: number; channel: number; width: number; height: number; outline: boolean }[];
+  readonly thumbnails: readonly {
+    site: number;
+    channel: number;
+    width: number;
+    height: number;
+    outline: boolean;
+  }[];
 }
 
 /** Digest of what a well's results depend on: of the pipeline and options (`common`), a hyphen, of its files' names, sizes and times. */
 export function wellKey(common: string, planes: readonly PlaneRef[], root: string): string {
   const hash = createHash("sha256");
   for (const p of planes) {
-    hash.update(`\0${p.path.startsWith(root) ? p.path.slice(root.length) : p.path}\0${p.page}\0${p.sample}\0${p.bytes}\0${p.mtimeMs}`);
+    hash.update(
+      `\0${p.path.startsWith(root) ? p.path.slice(root.length) : p.path}\0${p.page}\0${p.sample}\0${p.bytes}\0${p.mtimeMs}`,
+    );
   }
   return `${createHash("sha256").update(common).digest("hex").slice(0, 32)}-${hash.digest("hex").slice(0, 32)}`;
 }
@@ -70,7 +78,9 @@ export class WellStates {
       Buffer.concat(
         thumbnails.flatMap((t) => [
           Buffer.from(t.pixels.buffer, t.pixels.byteOffset, t.pixels.byteLength),
-          ...(t.outline === null ? [] : [Buffer.from(t.outline.buffer, t.outline.byteOffset, t.outline.byteLength)]),
+          ...(t.outline === null
+            ? []
+            : [Buffer.from(t.outline.buffer, t.outline.byteOffset, t.outline.byteLength)]),
         ]),
       ),
     );
@@ -94,7 +104,15 @@ export class WellStates {
         outline = new Uint8Array(buffer, at, n);
         at += n;
       }
-      return { well: state.well, site: t.site, channel: t.channel, width: t.width, height: t.height, pixels, outline };
+      return {
+        well: state.well,
+        site: t.site,
+        channel: t.channel,
+        width: t.width,
+        height: t.height,
+        pixels,
+        outline,
+      };
     });
   }
 

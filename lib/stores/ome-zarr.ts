@@ -114,7 +114,9 @@ export class OmeZarrStore {
   }
 
   plate(name: string, wells: readonly { row: string; column: string; fields: number }[]): void {
-    const rows = [...new Set(wells.map((w) => w.row))].sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
+    const rows = [...new Set(wells.map((w) => w.row))].sort(
+      (a, b) => a.length - b.length || (a < b ? -1 : 1),
+    );
     const columns = [...new Set(wells.map((w) => w.column))].sort((a, b) => Number(a) - Number(b));
     this.group("", {
       plate: {
@@ -172,7 +174,10 @@ export class OmeZarrStore {
     for (let level = 0; level < image.levels; level++) {
       const shape = image.shape.map((n, i) => (i >= image.shape.length - 2 ? halved(n, level) : n));
       const name = this.encoding.version === "0.5" ? "zarr.json" : ".zarray";
-      this.#write(`${image.path}/${level}/${name}`, arrayMetadata(shape, image.dtype, image.axes, this.encoding));
+      this.#write(
+        `${image.path}/${level}/${name}`,
+        arrayMetadata(shape, image.dtype, image.axes, this.encoding),
+      );
     }
   }
 }
@@ -187,7 +192,8 @@ function versioned(ome: Json): Json {
   for (const key of ["plate", "well", "image-label"]) {
     if (out[key] !== undefined) out[key] = { ...(out[key] as Json), version: "0.4" };
   }
-  if (Array.isArray(out.multiscales)) out.multiscales = out.multiscales.map((m: Json) => ({ ...m, version: "0.4" }));
+  if (Array.isArray(out.multiscales))
+    out.multiscales = out.multiscales.map((m: Json) => ({ ...m, version: "0.4" }));
   if (out.omero !== undefined) out.omero = { ...(out.omero as Json), version: "0.4" };
   return out;
 }
@@ -208,10 +214,15 @@ function multiscale(image: MultiscaleImage): Json {
     y: image.pixelSizeUm?.y ?? 1,
     x: image.pixelSizeUm?.x ?? 1,
   };
-  const known = (a: Axis) => (a === "z" ? image.zStepUm !== null : (a === "y" || a === "x") && image.pixelSizeUm !== null);
+  const known = (a: Axis) =>
+    a === "z" ? image.zStepUm !== null : (a === "y" || a === "x") && image.pixelSizeUm !== null;
   return {
     name: image.name,
-    axes: image.axes.map((a) => ({ name: a, type: axisType[a], ...(known(a) ? { unit: "micrometer" } : {}) })),
+    axes: image.axes.map((a) => ({
+      name: a,
+      type: axisType[a],
+      ...(known(a) ? { unit: "micrometer" } : {}),
+    })),
     datasets: Array.from({ length: image.levels }, (_, level) => ({
       path: String(level),
       coordinateTransformations: [
@@ -223,7 +234,12 @@ function multiscale(image: MultiscaleImage): Json {
 
 const cache = new Map<string, string>();
 
-function arrayMetadata(shape: readonly number[], dtype: DType, axes: readonly Axis[], e: ArrayEncoding): string {
+function arrayMetadata(
+  shape: readonly number[],
+  dtype: DType,
+  axes: readonly Axis[],
+  e: ArrayEncoding,
+): string {
   const key = JSON.stringify([shape, dtype, axes, e]);
   let text = cache.get(key);
   if (text === undefined) {
@@ -239,9 +255,11 @@ function chunkShape(shape: readonly number[], chunk: number): number[] {
 
 function arrayV3(shape: readonly number[], dtype: DType, axes: readonly Axis[], e: ArrayEncoding): Json {
   const chunk = chunkShape(shape, e.chunk);
-  const bytes = dtypeSize(dtype) === 1 ? { name: "bytes" } : { name: "bytes", configuration: { endian: "little" } };
+  const bytes =
+    dtypeSize(dtype) === 1 ? { name: "bytes" } : { name: "bytes", configuration: { endian: "little" } };
   const codecs: Json[] = [bytes];
-  if (e.compression === "zstd") codecs.push({ name: "zstd", configuration: { level: e.level, checksum: false } });
+  if (e.compression === "zstd")
+    codecs.push({ name: "zstd", configuration: { level: e.level, checksum: false } });
   else if (e.compression !== "none") {
     codecs.push({
       name: "blosc",
@@ -254,7 +272,9 @@ function arrayV3(shape: readonly number[], dtype: DType, axes: readonly Axis[], 
       },
     });
   }
-  const shard = shape.map((n, i) => (i >= shape.length - 2 ? Math.ceil(n / (chunk[i] as number)) * (chunk[i] as number) : 1));
+  const shard = shape.map((n, i) =>
+    i >= shape.length - 2 ? Math.ceil(n / (chunk[i] as number)) * (chunk[i] as number) : 1,
+  );
   return {
     zarr_format: 3,
     node_type: "array",
@@ -289,7 +309,13 @@ function arrayV2(shape: readonly number[], dtype: DType, e: ArrayEncoding): Json
       ? null
       : e.compression === "zstd"
         ? { id: "zstd", level: e.level }
-        : { id: "blosc", cname: e.compression.slice("blosc-".length), clevel: e.level, shuffle: size === 1 ? 0 : 1, blocksize: 0 };
+        : {
+            id: "blosc",
+            cname: e.compression.slice("blosc-".length),
+            clevel: e.level,
+            shuffle: size === 1 ? 0 : 1,
+            blocksize: 0,
+          };
   return {
     zarr_format: 2,
     shape,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The Gaussian on images where its definition gives the answer, and at sizes where vectors, margins and the ring of rows could go wrong.
+// The Gaussian on images where its definition gives the answer, and at sizes where vectors, margins
+// and the ring of rows could go wrong.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -23,7 +24,8 @@ std::vector<double> Reference(Image<T>& in, double sigma) {
   std::vector<double> weights;
   double total = 0;
   for (int64_t i = -radius; i <= radius; ++i) {
-    weights.push_back(radius == 0 ? 1 : std::exp(-0.5 * static_cast<double>(i * i) / (sigma * sigma)));
+    weights.push_back(radius == 0 ? 1
+                                  : std::exp(-0.5 * static_cast<double>(i * i) / (sigma * sigma)));
     total += weights.back();
   }
   auto reflect = [](int64_t i, int64_t n) {
@@ -35,7 +37,8 @@ std::vector<double> Reference(Image<T>& in, double sigma) {
     for (int64_t x = 0; x < p.width; ++x) {
       double sum = 0;
       for (int64_t i = -radius; i <= radius; ++i) {
-        sum += weights[static_cast<size_t>(i + radius)] / total * static_cast<double>(static_cast<float>(in.at(reflect(y + i, p.height), x)));
+        sum += weights[static_cast<size_t>(i + radius)] / total *
+               static_cast<double>(static_cast<float>(in.at(reflect(y + i, p.height), x)));
       }
       columns[static_cast<size_t>(y * p.width + x)] = sum;
     }
@@ -44,7 +47,8 @@ std::vector<double> Reference(Image<T>& in, double sigma) {
     for (int64_t x = 0; x < p.width; ++x) {
       double sum = 0;
       for (int64_t i = -radius; i <= radius; ++i) {
-        sum += weights[static_cast<size_t>(i + radius)] / total * columns[static_cast<size_t>(y * p.width + reflect(x + i, p.width))];
+        sum += weights[static_cast<size_t>(i + radius)] / total *
+               columns[static_cast<size_t>(y * p.width + reflect(x + i, p.width))];
       }
       out[static_cast<size_t>(y * p.width + x)] = sum;
     }
@@ -101,7 +105,8 @@ TEST_CASE("gaussian of sigma 0 converts") {
 
 TEST_CASE("gaussian follows its definition at every remainder of the vector width") {
   for (int64_t width = 1; width <= 70; ++width) CheckAgainstDefinition<float>(5, width, 1.0);
-  for (const int64_t width : {127, 128, 129, 191, 200}) CheckAgainstDefinition<uint8_t>(9, width, 1.5);
+  for (const int64_t width : {127, 128, 129, 191, 200})
+    CheckAgainstDefinition<uint8_t>(9, width, 1.5);
 }
 
 TEST_CASE("gaussian follows its definition when the radius exceeds the image") {
@@ -132,8 +137,10 @@ TEST_CASE("gaussian's scratch from a large image doesn't leak into a small one")
 TEST_CASE("gaussian leaves an empty image alone and refuses a bad sigma") {
   Image<float> empty(0, 5), in(2, 2), out(2, 2);
   CHECK_NOTHROW(Gaussian(empty.plane(), 1, empty.plane()));
-  CHECK_THROWS_WITH_AS(Gaussian(in.plane(), -1, out.plane()), "gaussian: sigma must be within 0..1e6 px, got -1.000000", Error);
-  CHECK_THROWS_AS(Gaussian(in.plane(), std::numeric_limits<double>::quiet_NaN(), out.plane()), Error);
+  CHECK_THROWS_WITH_AS(Gaussian(in.plane(), -1, out.plane()),
+                       "gaussian: sigma must be within 0..1e6 px, got -1.000000", Error);
+  CHECK_THROWS_AS(Gaussian(in.plane(), std::numeric_limits<double>::quiet_NaN(), out.plane()),
+                  Error);
 }
 
 }  // namespace

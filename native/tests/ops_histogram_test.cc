@@ -52,26 +52,32 @@ TEST_CASE("Otsu of a constant image is its value") {
   CHECK(Otsu(Image<float>::Of({{2.5f, 2.5f}}).plane()) == 2.5);
 }
 
-TEST_CASE("Otsu drops pixels outside a narrower range and refuses NaN even when the range is given") {
+TEST_CASE(
+    "Otsu drops pixels outside a narrower range and refuses NaN even when the range is given") {
   auto image = Image<float>::Of({{0, 256, 1000, -7}});
   CHECK(Otsu(image.plane(), MinMax{0, 256}) == 0.5);
   image.at(0, 2) = kNanF;
-  CHECK_THROWS_WITH_AS(Otsu(image.plane(), MinMax{0, 256}), "otsu: the image has NaN pixels; its histogram is not defined", Error);
+  CHECK_THROWS_WITH_AS(Otsu(image.plane(), MinMax{0, 256}),
+                       "otsu: the image has NaN pixels; its histogram is not defined", Error);
 }
 
 TEST_CASE("Otsu refuses what it isn't defined for") {
-  CHECK_THROWS_WITH_AS(Otsu(Image<uint32_t>(1, 1).plane()), "otsu: takes 8- or 16-bit integers or floats, got uint32; convert the image first",
-                       Error);
+  CHECK_THROWS_WITH_AS(
+      Otsu(Image<uint32_t>(1, 1).plane()),
+      "otsu: takes 8- or 16-bit integers or floats, got uint32; convert the image first", Error);
   CHECK_THROWS_AS(Otsu(Image<float>(0, 0).plane()), Error);
-  CHECK_THROWS_AS(Otsu(Image<float>::Of({{0, std::numeric_limits<float>::infinity()}}).plane()), Error);
+  CHECK_THROWS_AS(Otsu(Image<float>::Of({{0, std::numeric_limits<float>::infinity()}}).plane()),
+                  Error);
   CHECK_THROWS_AS(Otsu(Image<float>::Of({{-3e38f, 3e38f}}).plane()), Error);
   CHECK_THROWS_WITH_AS(Otsu(Image<float>::Of({{1, 1.00001f}}).plane()),
-                       "otsu: values 1.000000..1.000010 are too close together for 256 bins in float32; the image is constant but for rounding",
+                       "otsu: values 1.000000..1.000010 are too close together for 256 bins in "
+                       "float32; the image is constant but for rounding",
                        Error);
 }
 
 TEST_CASE("Otsu is the same for a saturated image, whose pixels lie on the range's ends") {
-  auto image = Image<float>::From(40, 130, [](int64_t y, int64_t x) { return (x * 7 + y * 13) % 10 < 6 ? 0 : 1; });
+  auto image = Image<float>::From(
+      40, 130, [](int64_t y, int64_t x) { return (x * 7 + y * 13) % 10 < 6 ? 0 : 1; });
   image.at(0, 0) = 0.25f;
   // 0.25 goes with 0: bins 64..254 are equally good, the first of them has this centre.
   CHECK(Otsu(image.plane()) == 0.251953125);

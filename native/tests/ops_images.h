@@ -11,8 +11,8 @@
 
 namespace tilecast::test {
 
-// Owns a plane whose rows are `padding` bytes further apart than they need to be. Padding holds a pattern that `intact` checks, so that a
-// write past a row's end shows.
+// Owns a plane whose rows are `padding` bytes further apart than they need to be. Padding holds a
+// pattern that `intact` checks, so that a write past a row's end shows.
 template <class T>
 class Image {
  public:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every kernel table that this CPU runs gives the same results: bit for bit, except the Gaussian (fused or not) and float sums (order).
+// Every kernel table that this CPU runs gives the same results: bit for bit, except the Gaussian
+// (fused or not) and float sums (order).
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -26,9 +27,11 @@ std::vector<const KernelTable*> Tables() {
   return {tables, tables + count};
 }
 
-// A row of `n` pixels of random bytes (integers) or values with some NaN and infinities (floats), off any alignment.
+// A row of `n` pixels of random bytes (integers) or values with some NaN and infinities (floats),
+// off any alignment.
 struct TestRow {
-  TestRow(DType dtype, int64_t n, uint32_t seed, bool odd_values = true) : bytes(static_cast<size_t>(n) * DTypeSize(dtype) + 8) {
+  TestRow(DType dtype, int64_t n, uint32_t seed, bool odd_values = true)
+      : bytes(static_cast<size_t>(n) * DTypeSize(dtype) + 8) {
     std::mt19937 random(seed);
     Visit(dtype, [&](auto zero) {
       using T = decltype(zero);
@@ -76,8 +79,10 @@ TEST_CASE("the CPU's best table is in use unless a lower one is asked for") {
   REQUIRE(!tables.empty());
   const char* wanted = std::getenv("TILECAST_CPU");
   bool known = false;
-  for (const KernelTable* table : tables) known |= wanted != nullptr && std::string(wanted) == table->name;
-  CHECK(std::string(Kernels().name) == (known ? std::string(wanted) : std::string(tables.back()->name)));
+  for (const KernelTable* table : tables)
+    known |= wanted != nullptr && std::string(wanted) == table->name;
+  CHECK(std::string(Kernels().name) ==
+        (known ? std::string(wanted) : std::string(tables.back()->name)));
 }
 
 TEST_CASE("point kernels agree between instruction sets") {
@@ -94,7 +99,8 @@ TEST_CASE("point kernels agree between instruction sets") {
       });
       CheckSame<float>([&](const KernelTable& k) {
         std::vector<float> out(size);
-        k.flat_field[d](in.data(), reinterpret_cast<const float*>(field.data()), 11.3f, out.data(), n);
+        k.flat_field[d](in.data(), reinterpret_cast<const float*>(field.data()), 11.3f, out.data(),
+                        n);
         return out;
       });
       CheckSame<float>([&](const KernelTable& k) {
@@ -150,8 +156,11 @@ TEST_CASE("saturating conversions agree between instruction sets") {
       std::vector<double> in(static_cast<size_t>(n));
       std::mt19937 random(3);
       for (size_t i = 0; i < in.size(); ++i) {
-        const double values[] = {0.5, -0.5, 2.5, 255.5, 65535.5, 4294967294.5, 2147483647.5, -2147483648.5, 1e300, -1e300, kNan, -128.5};
-        in[i] = i % 2 == 0 ? values[random() % 12] : std::ldexp(static_cast<double>(random()), -static_cast<int>(random() % 33));
+        const double values[] = {0.5,          -0.5,          2.5,   255.5,  65535.5, 4294967294.5,
+                                 2147483647.5, -2147483648.5, 1e300, -1e300, kNan,    -128.5};
+        in[i] = i % 2 == 0
+                    ? values[random() % 12]
+                    : std::ldexp(static_cast<double>(random()), -static_cast<int>(random() % 33));
       }
       Visit(static_cast<DType>(d), [&](auto zero) {
         using T = decltype(zero);
@@ -219,7 +228,8 @@ TEST_CASE("reductions agree between instruction sets") {
       CheckSame<double>([&](const KernelTable& k) {
         SpanSums sums{0, 0, HUGE_VAL, -HUGE_VAL, false};
         k.span[d](in.data(), n, &sums);
-        return std::vector<double>{static_cast<double>(sums.integer), sums.min, sums.max, sums.nan ? 1.0 : 0.0};
+        return std::vector<double>{static_cast<double>(sums.integer), sums.min, sums.max,
+                                   sums.nan ? 1.0 : 0.0};
       });
       const auto tables = Tables();
       double first = 0;
@@ -245,7 +255,8 @@ void CheckBins(bool (*KernelTable::*bin)(const T*, const BinSpec<T>*, uint8_t*, 
     std::vector<T> pixels(static_cast<size_t>(n));
     if (n > 0) std::memcpy(pixels.data(), in.data(), pixels.size() * sizeof(T));
     for (size_t i = 0; i < pixels.size(); i += 5) pixels[i] = edges[i * 7 % 257];
-    for (size_t i = 2; i < pixels.size(); i += 5) pixels[i] = std::nextafter(edges[i * 7 % 256 + 1], first);
+    for (size_t i = 2; i < pixels.size(); i += 5)
+      pixels[i] = std::nextafter(edges[i * 7 % 256 + 1], first);
     std::vector<uint8_t> want;
     for (const T v : pixels) {
       const auto above = std::upper_bound(edges.begin(), edges.end(), v) - edges.begin();
@@ -257,8 +268,10 @@ void CheckBins(bool (*KernelTable::*bin)(const T*, const BinSpec<T>*, uint8_t*, 
       REQUIRE((table->*bin)(pixels.data(), &spec, bins.data(), n));
       CHECK(bins == want);
       for (size_t i = 0; i < pixels.size(); i += 13) {
-        for (const T odd : {static_cast<T>(kNan), std::nextafter(first, static_cast<T>(-1e9)), std::nextafter(last, static_cast<T>(1e9)),
-                            -std::numeric_limits<T>::infinity(), std::numeric_limits<T>::max(), first - 3 * (edges[1] - edges[0])}) {
+        for (const T odd :
+             {static_cast<T>(kNan), std::nextafter(first, static_cast<T>(-1e9)),
+              std::nextafter(last, static_cast<T>(1e9)), -std::numeric_limits<T>::infinity(),
+              std::numeric_limits<T>::max(), first - 3 * (edges[1] - edges[0])}) {
           const T kept = pixels[i];
           pixels[i] = odd;
           CHECK_FALSE((table->*bin)(pixels.data(), &spec, bins.data(), n));
@@ -279,7 +292,8 @@ TEST_CASE("gaussian kernels agree between instruction sets") {
     std::vector<float> weights;
     float total = 0;
     for (int64_t i = 0; i <= radius; ++i) {
-      weights.push_back(std::exp(-static_cast<float>(i * i) / static_cast<float>(1 + radius * radius)));
+      weights.push_back(
+          std::exp(-static_cast<float>(i * i) / static_cast<float>(1 + radius * radius)));
       total += i == 0 ? weights.back() : 2 * weights.back();
     }
     for (float& w : weights) w /= total;
@@ -287,7 +301,8 @@ TEST_CASE("gaussian kernels agree between instruction sets") {
     for (const int64_t n : kLengths) {
       std::vector<TestRow> source;
       std::vector<const float*> rows;
-      for (int64_t i = 0; i <= 2 * radius + 1; ++i) source.emplace_back(DType::kU16, n, static_cast<uint32_t>(i + 1));
+      for (int64_t i = 0; i <= 2 * radius + 1; ++i)
+        source.emplace_back(DType::kU16, n, static_cast<uint32_t>(i + 1));
       std::vector<std::vector<float>> converted;
       for (auto& row : source) {
         converted.emplace_back(static_cast<size_t>(n) + 1);
@@ -297,10 +312,12 @@ TEST_CASE("gaussian kernels agree between instruction sets") {
       std::vector<float> first_v, first_h;
       for (const KernelTable* table : Tables()) {
         INFO(table->name, ", radius ", radius, ", ", n, " pixels");
-        std::vector<float> v(static_cast<size_t>(n)), h(static_cast<size_t>(std::max<int64_t>(0, n - 2 * radius)));
+        std::vector<float> v(static_cast<size_t>(n)),
+            h(static_cast<size_t>(std::max<int64_t>(0, n - 2 * radius)));
         table->gaussian_vertical(rows.data(), &taps, v.data(), n);
         float low = INFINITY, high = -INFINITY;
-        table->gaussian_horizontal(rows[0], &taps, h.data(), static_cast<int64_t>(h.size()), &low, &high);
+        table->gaussian_horizontal(rows[0], &taps, h.data(), static_cast<int64_t>(h.size()), &low,
+                                   &high);
         if (first_v.empty()) first_v = v;
         if (first_h.empty()) first_h = h;
         std::vector<float> pair(v.size()), next(v.size()), alone(v.size());
@@ -308,7 +325,8 @@ TEST_CASE("gaussian kernels agree between instruction sets") {
         table->gaussian_vertical(rows.data() + 1, &taps, alone.data(), n);
         CHECK(pair == v);
         CHECK(next == alone);
-        for (size_t i = 0; i < v.size(); ++i) REQUIRE(v[i] == doctest::Approx(first_v[i]).epsilon(1e-6));
+        for (size_t i = 0; i < v.size(); ++i)
+          REQUIRE(v[i] == doctest::Approx(first_v[i]).epsilon(1e-6));
         for (size_t i = 0; i < h.size(); ++i) {
           REQUIRE(h[i] == doctest::Approx(first_h[i]).epsilon(1e-6));
           REQUIRE(low <= h[i]);
@@ -325,9 +343,13 @@ TEST_CASE("perimeter counts agree with a count by pixel") {
     std::vector<uint64_t> rows[3];
     for (auto& row : rows) {
       row.assign(static_cast<size_t>(words) + 2, 0);
-      for (int64_t i = 1; i <= words; ++i) row[static_cast<size_t>(i)] = (static_cast<uint64_t>(random()) << 32 | random()) & (static_cast<uint64_t>(random()) << 32 | random());
+      for (int64_t i = 1; i <= words; ++i)
+        row[static_cast<size_t>(i)] = (static_cast<uint64_t>(random()) << 32 | random()) &
+                                      (static_cast<uint64_t>(random()) << 32 | random());
     }
-    auto bit = [&](int row, int64_t x) { return static_cast<int>(rows[row][static_cast<size_t>(x / 64 + 1)] >> (x % 64) & 1); };
+    auto bit = [&](int row, int64_t x) {
+      return static_cast<int>(rows[row][static_cast<size_t>(x / 64 + 1)] >> (x % 64) & 1);
+    };
     auto at = [&](int row, int64_t x) { return x < 0 || x >= 64 * words ? 0 : bit(row, x); };
     int64_t want[3] = {0, 0, 0};
     for (int64_t x = 0; x < 64 * words; ++x) {
@@ -340,7 +362,8 @@ TEST_CASE("perimeter counts agree with a count by pixel") {
     }
     for (const KernelTable* table : Tables()) {
       int64_t counts[3] = {0, 0, 0};
-      table->perimeter_row(rows[0].data() + 1, rows[1].data() + 1, rows[2].data() + 1, words, counts);
+      table->perimeter_row(rows[0].data() + 1, rows[1].data() + 1, rows[2].data() + 1, words,
+                           counts);
       CHECK(counts[0] == want[0]);
       CHECK(counts[1] == want[1]);
       CHECK(counts[2] == want[2]);

@@ -18,8 +18,10 @@ using Drawing = std::vector<std::string>;
 
 // '.' is background; anything else is 1.
 Image<uint8_t> Mask(const Drawing& rows) {
-  return Image<uint8_t>::From(static_cast<int64_t>(rows.size()), static_cast<int64_t>(rows[0].size()),
-                              [&](int64_t y, int64_t x) { return rows[static_cast<size_t>(y)][static_cast<size_t>(x)] != '.'; });
+  return Image<uint8_t>::From(static_cast<int64_t>(rows.size()),
+                              static_cast<int64_t>(rows[0].size()), [&](int64_t y, int64_t x) {
+                                return rows[static_cast<size_t>(y)][static_cast<size_t>(x)] != '.';
+                              });
 }
 
 Drawing Painted(const Objects& objects) {
@@ -29,7 +31,8 @@ Drawing Painted(const Objects& objects) {
   Drawing rows;
   for (int64_t y = 0; y < objects.height; ++y) {
     rows.emplace_back();
-    for (int64_t x = 0; x < objects.width; ++x) rows.back() += out.at(y, x) == 0 ? '.' : static_cast<char>('0' + out.at(y, x));
+    for (int64_t x = 0; x < objects.width; ++x)
+      rows.back() += out.at(y, x) == 0 ? '.' : static_cast<char>('0' + out.at(y, x));
   }
   return rows;
 }
@@ -41,6 +44,8 @@ Drawing Labelled(const Drawing& rows, const LabelOptions& options = {}) {
   return Painted(objects);
 }
 
+// Drawings keep their rows below each other.
+// clang-format off
 TEST_CASE("labels are numbered by each object's first pixel, and diagonals connect") {
   CHECK(Labelled({".#..#.#",
                   "#....#.",
@@ -67,13 +72,15 @@ TEST_CASE("arms that meet late share the number of the first") {
                                         "..1.1.",
                                         "11.1.."});
 }
+// clang-format on
 
 TEST_CASE("runs cross the boundaries of 64-pixel words") {
   for (const int64_t width : {1, 2, 63, 64, 65, 127, 128, 129, 200}) {
     for (int64_t x0 = 0; x0 < width; ++x0) {
       for (const int64_t x1 : {x0 + 1, (x0 + width + 1) / 2, width}) {
         if (x1 <= x0) continue;
-        auto mask = Image<uint16_t>::From(1, width, [&](int64_t, int64_t x) { return x >= x0 && x < x1 ? 9 : 3; });
+        auto mask = Image<uint16_t>::From(
+            1, width, [&](int64_t, int64_t x) { return x >= x0 && x < x1 ? 9 : 3; });
         Objects objects;
         LabelRuns(mask.plane(), 3, {}, objects);
         REQUIRE(objects.runs.size() == 1);
@@ -85,6 +92,7 @@ TEST_CASE("runs cross the boundaries of 64-pixel words") {
   }
 }
 
+// clang-format off
 TEST_CASE("objects filtered by area are dropped and the rest renumbered") {
   const Drawing rows = {"#..##...",
                         "...##..#",
@@ -116,6 +124,7 @@ TEST_CASE("clear border drops objects that touch any edge, and no others") {
                                                     "........",
                                                     "........"});
 }
+// clang-format on
 
 TEST_CASE("labels stay consistent with runs after filtering") {
   auto noise = Image<uint8_t>::Random(50, 133, 0, 10);
@@ -124,7 +133,8 @@ TEST_CASE("labels stay consistent with runs after filtering") {
   REQUIRE(objects.run_of_row.size() == 51);
   int32_t greatest = 0;
   for (int64_t y = 0; y < 50; ++y) {
-    for (int32_t i = objects.run_of_row[static_cast<size_t>(y)]; i < objects.run_of_row[static_cast<size_t>(y) + 1]; ++i) {
+    for (int32_t i = objects.run_of_row[static_cast<size_t>(y)];
+         i < objects.run_of_row[static_cast<size_t>(y) + 1]; ++i) {
       const Run& run = objects.runs[static_cast<size_t>(i)];
       CHECK(run.y == y);
       CHECK(run.x0 < run.x1);
@@ -154,7 +164,9 @@ TEST_CASE("objects may be reused for images of other sizes") {
   CHECK(Painted(objects) == Drawing{"1.2", "..."});
 }
 
-TEST_CASE("runs come back from a label image, with touching objects, gaps in the numbers and negative background") {
+TEST_CASE(
+    "runs come back from a label image, with touching objects, gaps in the numbers and negative "
+    "background") {
   auto labels = Image<int32_t>::Of({{5, 5, 2, 2, 0, 5}, {0, -1, 2, 5, 5, 5}});
   Objects objects;
   RunsFromLabels(labels.plane(), objects);
@@ -181,9 +193,10 @@ TEST_CASE("painting and reading back gives the same runs") {
     RunsFromLabels(painted.plane(), again);
     REQUIRE(again.runs.size() == objects.runs.size());
     CHECK(again.count == objects.count);
-    CHECK(std::equal(again.runs.begin(), again.runs.end(), objects.runs.begin(), [](const Run& a, const Run& b) {
-      return a.y == b.y && a.x0 == b.x0 && a.x1 == b.x1 && a.label == b.label;
-    }));
+    CHECK(std::equal(again.runs.begin(), again.runs.end(), objects.runs.begin(),
+                     [](const Run& a, const Run& b) {
+                       return a.y == b.y && a.x0 == b.x0 && a.x1 == b.x1 && a.label == b.label;
+                     }));
   }
 }
 
@@ -191,8 +204,10 @@ TEST_CASE("painting refuses a plane of another shape or dtype") {
   Objects objects;
   auto mask = Mask({"#.#"});
   LabelRuns(mask.plane(), 0, {}, objects);
-  CHECK_THROWS_WITH_AS(PaintLabels(objects, Image<int32_t>(1, 4).plane()), "paintLabels: the result must have shape [1, 3], got [1, 4]", Error);
-  CHECK_THROWS_WITH_AS(PaintLabels(objects, Image<uint8_t>(1, 3).plane()), "paintLabels: the result must be int32, got uint8", Error);
+  CHECK_THROWS_WITH_AS(PaintLabels(objects, Image<int32_t>(1, 4).plane()),
+                       "paintLabels: the result must have shape [1, 3], got [1, 4]", Error);
+  CHECK_THROWS_WITH_AS(PaintLabels(objects, Image<uint8_t>(1, 3).plane()),
+                       "paintLabels: the result must be int32, got uint8", Error);
 }
 
 }  // namespace

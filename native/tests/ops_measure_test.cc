@@ -23,8 +23,10 @@ std::vector<ShapeRow> Shapes(Image<int32_t>& labels) {
   return rows;
 }
 
-Image<int32_t> Rectangle(int64_t height, int64_t width, int64_t y0, int64_t x0, int64_t y1, int64_t x1) {
-  return Image<int32_t>::From(height, width, [=](int64_t y, int64_t x) { return y >= y0 && y < y1 && x >= x0 && x < x1; });
+Image<int32_t> Rectangle(int64_t height, int64_t width, int64_t y0, int64_t x0, int64_t y1,
+                         int64_t x1) {
+  return Image<int32_t>::From(
+      height, width, [=](int64_t y, int64_t x) { return y >= y0 && y < y1 && x >= x0 && x < x1; });
 }
 
 TEST_CASE("a single pixel has area 1, no perimeter and no eccentricity") {
@@ -53,14 +55,17 @@ TEST_CASE("straight lines have eccentricity 1 in any direction") {
 TEST_CASE("a square is round, a rectangle has the eccentricity of its moments") {
   auto square = Rectangle(40, 40, 5, 6, 15, 16);
   CHECK(Shapes(square)[0].eccentricity == 0);
-  // Variance of n pixels in a row: (n^2 - 1) / 12. 3 x 7 pixels: 8 / 12 and 48 / 12, so sqrt(1 - 8 / 48).
+  // Variance of n pixels in a row: (n^2 - 1) / 12. 3 x 7 pixels: 8 / 12 and 48 / 12, so sqrt(1 - 8
+  // / 48).
   auto rectangle = Rectangle(10, 10, 2, 1, 5, 8);
   CHECK(Shapes(rectangle)[0].eccentricity == doctest::Approx(std::sqrt(40.0 / 48)));
 }
 
 TEST_CASE("the perimeter of an axis-parallel rectangle counts its border pixels") {
-  // Each border pixel of a rectangle has two border neighbours among its four: weight 1, 2 * (h + w) - 4 in all.
-  for (const auto& [h, w] : {std::pair<int64_t, int64_t>{3, 3}, {5, 9}, {30, 64}, {30, 65}, {2, 200}}) {
+  // Each border pixel of a rectangle has two border neighbours among its four: weight 1, 2 * (h +
+  // w) - 4 in all.
+  for (const auto& [h, w] :
+       {std::pair<int64_t, int64_t>{3, 3}, {5, 9}, {30, 64}, {30, 65}, {2, 200}}) {
     auto labels = Rectangle(h + 2, w + 3, 1, 2, h + 1, w + 2);
     INFO(h, " x ", w);
     CHECK(Shapes(labels)[0].perimeter == 2 * (h + w) - 4);
@@ -73,9 +78,10 @@ TEST_CASE("a rectangle at the image's edge has the same perimeter as elsewhere")
 }
 
 TEST_CASE("diagonal border steps weigh sqrt 2") {
-  // A diamond of radius 2: border pixels are the 8 on its rim, each with only two diagonal border neighbours, except that the tips
-  // (four of them) also have two.
-  auto labels = Image<int32_t>::From(5, 5, [](int64_t y, int64_t x) { return std::abs(y - 2) + std::abs(x - 2) <= 2; });
+  // A diamond of radius 2: border pixels are the 8 on its rim, each with only two diagonal border
+  // neighbours, except that the tips (four of them) also have two.
+  auto labels = Image<int32_t>::From(
+      5, 5, [](int64_t y, int64_t x) { return std::abs(y - 2) + std::abs(x - 2) <= 2; });
   CHECK(Shapes(labels)[0].perimeter == doctest::Approx(8 * std::sqrt(2.0)));
 }
 
@@ -108,7 +114,8 @@ TEST_CASE("labels that own no pixel get area 0 and NaN") {
 }
 
 TEST_CASE("second moments stay exact far from the origin") {
-  // Moments about the origin are 1e18 here: differences of doubles would leave nothing of the shape.
+  // Moments about the origin are 1e18 here: differences of doubles would leave nothing of the
+  // shape.
   Objects objects;
   objects.height = objects.width = 2000000000;
   objects.count = 1;

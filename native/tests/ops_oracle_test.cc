@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The ops against numpy, scipy, scikit-image and tensorstore: cases that scripts/make-ops-oracle.py wrote into $TILECAST_OPS_ORACLE.
+// The ops against numpy, scipy, scikit-image and tensorstore: cases that scripts/make-ops-oracle.py
+// wrote into $TILECAST_OPS_ORACLE.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -59,7 +60,8 @@ class Oracle {
         REQUIRE(DTypeName(dtype) == dtype_name);
         Array array = MakeArray(dtype, height, width);
         std::ifstream raw(folder + "/" + name + ".raw", std::ios::binary);
-        for (int64_t y = 0; y < height; ++y) raw.read(array.plane.row<char>(y), array.plane.row_bytes());
+        for (int64_t y = 0; y < height; ++y)
+          raw.read(array.plane.row<char>(y), array.plane.row_bytes());
         REQUIRE(raw);
         arrays_.emplace(name, std::move(array));
       } else {
@@ -105,7 +107,9 @@ const Oracle* TheOracle() {
     if (folder == nullptr) return nullptr;
     return new Oracle(folder);
   }();
-  if (oracle == nullptr) MESSAGE("left out: TILECAST_OPS_ORACLE is not set (scripts/make-ops-oracle.py makes the folder)");
+  if (oracle == nullptr)
+    MESSAGE(
+        "left out: TILECAST_OPS_ORACLE is not set (scripts/make-ops-oracle.py makes the folder)");
   return oracle;
 }
 
@@ -115,10 +119,12 @@ double Number(const Values& v, const std::string& key, double otherwise = 0) {
 }
 
 double At(const Plane& p, int64_t y, int64_t x) {
-  return Visit(p.dtype, [&](auto zero) { return static_cast<double>(p.row<decltype(zero)>(y)[x]); });
+  return Visit(p.dtype,
+               [&](auto zero) { return static_cast<double>(p.row<decltype(zero)>(y)[x]); });
 }
 
-// Checks got against want: each pixel within `relative` of its own magnitude plus `absolute`. Reports the worst pixel only.
+// Checks got against want: each pixel within `relative` of its own magnitude plus `absolute`.
+// Reports the worst pixel only.
 void CheckPlanes(const Plane& got, const Plane& want, double relative = 0, double absolute = 0) {
   REQUIRE(got.height == want.height);
   REQUIRE(got.width == want.width);
@@ -138,7 +144,8 @@ void CheckPlanes(const Plane& got, const Plane& want, double relative = 0, doubl
       }
     }
   }
-  INFO("first worst at row ", at_y, ", column ", at_x, ": got ", At(got, at_y, at_x), ", want ", At(want, at_y, at_x));
+  INFO("first worst at row ", at_y, ", column ", at_x, ": got ", At(got, at_y, at_x), ", want ",
+       At(want, at_y, at_x));
   CHECK(worst == 0);
 }
 
@@ -210,7 +217,8 @@ TEST_CASE("point operations equal numpy's") {
   oracle->Each("flatfield", [&](const Values& v) {
     const Plane& in = oracle->plane(v.at("input"));
     Array out = MakeArray(DType::kF32, in.height, in.width);
-    FlatField(in, oracle->plane(v.at("field")), static_cast<float>(Number(v, "background")), out.plane);
+    FlatField(in, oracle->plane(v.at("field")), static_cast<float>(Number(v, "background")),
+              out.plane);
     CheckPlanes(out.plane, oracle->plane(v.at("out")));
   });
   oracle->Each("subtract", [&](const Values& v) {
@@ -300,7 +308,8 @@ TEST_CASE("intensity measurements equal regionprops") {
       const double* p = want.row<double>(i);
       const IntensityRow& row = present[static_cast<size_t>(i)];
       const double rounding = 1e-12 * std::max(std::abs(row.min), std::abs(row.max));
-      CheckClose(row.integrated, p[0], IsFloat(image.dtype) ? 1e-12 : 0, IsFloat(image.dtype) ? 1e3 * rounding : 0);
+      CheckClose(row.integrated, p[0], IsFloat(image.dtype) ? 1e-12 : 0,
+                 IsFloat(image.dtype) ? 1e3 * rounding : 0);
       CheckClose(row.mean, p[1], 1e-12, rounding);
       CHECK(row.min == p[2]);
       CHECK(row.max == p[3]);
@@ -312,12 +321,15 @@ TEST_CASE("projections equal numpy's max, sum and mean") {
   const Oracle* oracle = TheOracle();
   if (oracle == nullptr) return;
   oracle->Each("project", [&](const Values& v) {
-    for (const auto& [kind, name] : {std::pair{Projection::kMax, "max"}, {Projection::kSum, "sum"}, {Projection::kMean, "mean"}}) {
+    for (const auto& [kind, name] : {std::pair{Projection::kMax, "max"},
+                                     {Projection::kSum, "sum"},
+                                     {Projection::kMean, "mean"}}) {
       const Plane& first = oracle->plane(v.at("p0"));
       Array acc = MakeArray(ProjectionAccumulator(kind, first.dtype), first.height, first.width);
       Array out = MakeArray(ProjectionResult(kind, first.dtype), first.height, first.width);
       ProjectFirst(kind, first, acc.plane);
-      for (const char* p : {"p1", "p2", "p3", "p4"}) ProjectNext(kind, oracle->plane(v.at(p)), acc.plane);
+      for (const char* p : {"p1", "p2", "p3", "p4"})
+        ProjectNext(kind, oracle->plane(v.at(p)), acc.plane);
       ProjectFinish(kind, 5, acc.plane, out.plane);
       CheckPlanes(out.plane, oracle->plane(v.at(name)));
     }

@@ -32,12 +32,14 @@ std::string MessageOf(const std::function<void()>& call, Code code) {
   return "nothing was thrown";
 }
 
-TEST_CASE("flat field subtracts the background and divides by the field, rounding each step to float32") {
+TEST_CASE(
+    "flat field subtracts the background and divides by the field, rounding each step to float32") {
   auto in = Image<uint16_t>::Of({{100, 110, 65535}, {0, 101, 7}});
   auto field = Image<float>::Of({{1, 2, 0.5f}, {4, 3, 0}});
   Image<float> out(2, 3);
   FlatField(in.plane(), field.plane(), 100, out.plane());
-  CHECK(out.values() == std::vector<float>{0, 5, 130870, -25, 1.0f / 3.0f, -std::numeric_limits<float>::infinity()});
+  CHECK(out.values() == std::vector<float>{0, 5, 130870, -25, 1.0f / 3.0f,
+                                           -std::numeric_limits<float>::infinity()});
   CHECK(out.intact());
 }
 
@@ -70,21 +72,25 @@ TEST_CASE("subtract converts to float32 first") {
 }
 
 TEST_CASE("rescale rounds half to even, saturates, and turns NaN into 0 for integers") {
-  auto in = Image<double>::Of({{0.5, 1.5, 2.5, -0.5, 254.5, 255.5, 1e300, -1e300, kNan, kInf, -kInf}});
+  auto in =
+      Image<double>::Of({{0.5, 1.5, 2.5, -0.5, 254.5, 255.5, 1e300, -1e300, kNan, kInf, -kInf}});
   Image<uint8_t> bytes(1, 11);
   Rescale(in.plane(), 1, 0, bytes.plane());
   CHECK(bytes.values() == std::vector<uint8_t>{0, 2, 2, 0, 254, 255, 255, 0, 0, 255, 0});
   Image<int8_t> signed_bytes(1, 11);
   Rescale(in.plane(), 1, -1, signed_bytes.plane());
-  CHECK(signed_bytes.values() == std::vector<int8_t>{0, 0, 2, -2, 127, 127, 127, -128, 0, 127, -128});
+  CHECK(signed_bytes.values() ==
+        std::vector<int8_t>{0, 0, 2, -2, 127, 127, 127, -128, 0, 127, -128});
   Image<uint32_t> words(1, 11);
   Rescale(in.plane(), 2e9, 0, words.plane());
-  CHECK(words.values() == std::vector<uint32_t>{1000000000, 3000000000, UINT32_MAX, 0, UINT32_MAX, UINT32_MAX, UINT32_MAX, 0, 0, UINT32_MAX, 0});
+  CHECK(words.values() == std::vector<uint32_t>{1000000000, 3000000000, UINT32_MAX, 0, UINT32_MAX,
+                                                UINT32_MAX, UINT32_MAX, 0, 0, UINT32_MAX, 0});
   CHECK(bytes.intact());
 }
 
 TEST_CASE("rescale does scale and offset as two float64 roundings") {
-  // 0.1 * 3 - 0.3: the product rounds to 0.30000000000000004, so the difference is 2^-54; fused it would be 2.7e-17 instead.
+  // 0.1 * 3 - 0.3: the product rounds to 0.30000000000000004, so the difference is 2^-54; fused it
+  // would be 2.7e-17 instead.
   auto in = Image<double>::Of({{3}});
   Image<double> out(1, 1);
   Rescale(in.plane(), 0.1, -0.3, out.plane());
@@ -140,16 +146,20 @@ TEST_CASE("percentile interpolates between order statistics") {
 }
 
 TEST_CASE("percentile is the order statistic whatever the spread of values") {
-  // A hot pixel, infinities, a range beyond float32's, denormals, and neighbours in rank that are far apart in value.
+  // A hot pixel, infinities, a range beyond float32's, denormals, and neighbours in rank that are
+  // far apart in value.
   const float inf = std::numeric_limits<float>::infinity();
-  for (const auto& special : {std::vector<float>{1e9f}, {inf, -inf}, {3e38f, -3e38f}, {1e-45f, 2e-45f, 0}, {}}) {
+  for (const auto& special :
+       {std::vector<float>{1e9f}, {inf, -inf}, {3e38f, -3e38f}, {1e-45f, 2e-45f, 0}, {}}) {
     auto image = Image<float>::Random(13, 77, 0, special.size() == 3 ? 1e-44 : 50);
     for (size_t i = 0; i < special.size(); ++i) image.at(static_cast<int64_t>(i), 5) = special[i];
     auto sorted = image.values();
     std::sort(sorted.begin(), sorted.end());
     for (int64_t k = 0; k < 1001; k += 7) {
-      const double got = Percentile(image.plane(), 100.0 * static_cast<double>(k) / 1000), want = sorted[static_cast<size_t>(k)];
-      CHECK((got == want || got == doctest::Approx(want)));  // the position may fall short of k by an ulp
+      const double got = Percentile(image.plane(), 100.0 * static_cast<double>(k) / 1000),
+                   want = sorted[static_cast<size_t>(k)];
+      CHECK((got == want ||
+             got == doctest::Approx(want)));  // the position may fall short of k by an ulp
     }
     CHECK(Percentile(image.plane(), 100) == static_cast<double>(sorted.back()));
   }
@@ -170,7 +180,8 @@ TEST_CASE("percentile refuses NaN, no pixels, and q outside 0..100") {
 }
 
 TEST_CASE("projections take max, sum and mean of a stack plane by plane") {
-  auto a = Image<uint8_t>::Of({{1, 200, 3}}), b = Image<uint8_t>::Of({{4, 100, 3}}), c = Image<uint8_t>::Of({{2, 255, 4}});
+  auto a = Image<uint8_t>::Of({{1, 200, 3}}), b = Image<uint8_t>::Of({{4, 100, 3}}),
+       c = Image<uint8_t>::Of({{2, 255, 4}});
   Image<uint8_t> greatest(1, 3);
   ProjectFirst(Projection::kMax, a.plane(), greatest.plane());
   ProjectNext(Projection::kMax, b.plane(), greatest.plane());
@@ -198,7 +209,8 @@ TEST_CASE("a mean may be finished in the accumulator's own memory") {
   out.dtype = DType::kF32;
   ProjectFinish(Projection::kMean, 2, sum.plane(), out);
   for (int64_t y = 0; y < 3; ++y) {
-    for (int64_t x = 0; x < 70; ++x) CHECK(out.row<float>(y)[x] == static_cast<float>(y * 70 + x) / 2);
+    for (int64_t x = 0; x < 70; ++x)
+      CHECK(out.row<float>(y)[x] == static_cast<float>(y * 70 + x) / 2);
   }
 }
 
@@ -227,8 +239,8 @@ TEST_CASE("accumulators have room: sums of small integers widen, others are floa
   CHECK(ProjectionResult(Projection::kSum, DType::kF32) == DType::kF64);
   Image<uint8_t> in(1, 1);
   Image<float> wrong(1, 1);
-  CHECK(MessageOf([&] { ProjectFirst(Projection::kSum, in.plane(), wrong.plane()); }, Code::kOpDtype) ==
-        "project: the accumulator must be uint32, got float32");
+  CHECK(MessageOf([&] { ProjectFirst(Projection::kSum, in.plane(), wrong.plane()); },
+                  Code::kOpDtype) == "project: the accumulator must be uint32, got float32");
   Image<uint32_t> acc(1, 1);
   CHECK_THROWS_AS(ProjectFinish(Projection::kMean, 0, acc.plane(), wrong.plane()), Error);
 }

@@ -19,7 +19,8 @@ TEST_CASE("halving averages blocks of four, half to even") {
   HalveMean(in.plane(), out.plane());
   CHECK(out.values() == std::vector<uint8_t>{0, 2, 2, 255});  // 0.5, 1.5, 2.5, 254.75
   CHECK(out.intact());
-  auto negative = Image<int16_t>::Of({{-1, -1, -32768, -32768, -1, -2}, {0, 0, -32768, -32767, -1, -2}});
+  auto negative =
+      Image<int16_t>::Of({{-1, -1, -32768, -32768, -1, -2}, {0, 0, -32768, -32767, -1, -2}});
   Image<int16_t> half(1, 3);
   HalveMean(negative.plane(), half.plane());
   CHECK(half.values() == std::vector<int16_t>{0, -32768, -2});  // -0.5, -32767.75, -1.5
@@ -29,7 +30,8 @@ TEST_CASE("halving an odd image averages what exists at its ends") {
   auto in = Image<uint16_t>::Of({{10, 20, 5}, {30, 40, 8}, {1, 2, 9}});
   Image<uint16_t> out(2, 2);
   HalveMean(in.plane(), out.plane());
-  CHECK(out.values() == std::vector<uint16_t>{25, 6, 2, 9});  // 25; 6.5 and 1.5 to even; the corner itself
+  CHECK(out.values() ==
+        std::vector<uint16_t>{25, 6, 2, 9});  // 25; 6.5 and 1.5 to even; the corner itself
   auto pixel = Image<float>::Of({{3.5f}});
   Image<float> same(1, 1);
   HalveMean(pixel.plane(), same.plane());
@@ -38,7 +40,8 @@ TEST_CASE("halving an odd image averages what exists at its ends") {
 
 TEST_CASE("halving covers every width") {
   for (int64_t width = 1; width <= 140; ++width) {
-    auto in = Image<uint16_t>::From(2, width, [](int64_t y, int64_t x) { return 65000 + x + 4 * y; });
+    auto in =
+        Image<uint16_t>::From(2, width, [](int64_t y, int64_t x) { return 65000 + x + 4 * y; });
     Image<uint16_t> out(1, HalfSize(width));
     HalveMean(in.plane(), out.plane());
     for (int64_t x = 0; x < width / 2; ++x) {
@@ -56,9 +59,11 @@ TEST_CASE("striding keeps the even pixels") {
   HalveStride(in.plane(), out.plane());
   CHECK(out.values() == std::vector<int32_t>{1, 3, 7, 9});
   Image<int32_t> wrong(1, 1);
-  CHECK_THROWS_WITH_AS(HalveStride(in.plane(), wrong.plane()), "halveStride: the result must have shape [2, 2], got [1, 1]", Error);
+  CHECK_THROWS_WITH_AS(HalveStride(in.plane(), wrong.plane()),
+                       "halveStride: the result must have shape [2, 2], got [1, 1]", Error);
   Image<uint8_t> bytes(2, 2);
-  CHECK_THROWS_WITH_AS(HalveMean(in.plane(), bytes.plane()), "halveMean: the result must be int32, got uint8", Error);
+  CHECK_THROWS_WITH_AS(HalveMean(in.plane(), bytes.plane()),
+                       "halveMean: the result must be int32, got uint8", Error);
 }
 
 TEST_CASE("block means are clipped to the image") {

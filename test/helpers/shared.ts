@@ -5,6 +5,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { beforeEach } from "vitest";
 
 export const repository = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 
@@ -15,6 +16,22 @@ export function leftOut(what: string, why: string): void {
   const line = `LEFT OUT: ${what}: ${why}`;
   if (!told.has(line)) console.warn(line);
   told.add(line);
+}
+
+/** Skips the tests of this block, with the reason, when `what` is not there: real data beside the repository. */
+export function needsData(what: unknown, name: string): void {
+  beforeEach(({ skip }) => {
+    if (what === undefined) skip(`${name} is not beside the repository`);
+  });
+}
+
+/** The same for a peer that the set-up script installs: its absence is a failure where CI is set. */
+export function needsPeer(what: unknown, name: string): void {
+  beforeEach(({ skip }) => {
+    if (what !== undefined) return;
+    if (process.env.CI) throw new Error(`${name} is missing; scripts/setup installs it`);
+    skip(`${name} is missing; scripts/setup installs it`);
+  });
 }
 
 /** A file or folder beside the repository (`../shared/...`); `undefined`, with a printed line, when it is not there. */

@@ -6,7 +6,7 @@ import { relative } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openPlate, type Plate } from "../../lib/plates/index.js";
 import { temporaryFolders } from "../helpers/folder.js";
-import { python, runPython, shared } from "../helpers/shared.js";
+import { needsData, needsPeer, python, runPython, shared } from "../helpers/shared.js";
 
 const folder = temporaryFolders();
 const imageXpress = shared("data", "imagexpress-plate", "2023-02-21", "1334");
@@ -39,14 +39,18 @@ function listed(plate: Plate): [Row, Header][] {
 
 const byPath = (a: [Row, Header], b: [Row, Header]) => (a[0][0] < b[0][0] ? -1 : 1);
 
-describe.skipIf(!oracle || !python())("the catalogue equals an independent listing", () => {
-  test.skipIf(!imageXpress).each([imageXpress as string])("of the ImageXpress plate", async (root) => {
+describe("the catalogue equals an independent listing", () => {
+  needsData(oracle, "shared/oracle");
+  needsData(imageXpress && transfluor && cells, "shared/data");
+  needsPeer(python(), "Python with tifffile");
+
+  test.each([imageXpress as string])("of the ImageXpress plate", async (root) => {
     const expected = runPython(program, [oracle as string, root, "imagexpress"]) as [Row, Header][];
     expect(expected).toHaveLength(96);
     expect(listed(await openPlate(root)).sort(byPath)).toEqual(expected.sort(byPath));
   });
 
-  test.skipIf(!transfluor).each([transfluor as string, cells as string])("of %s", async (root) => {
+  test.each([transfluor as string, cells as string])("of %s", async (root) => {
     const expected = runPython(program, [oracle as string, root, "transfluor"]) as [Row, Header][];
     const pattern = "{plate}_{well}f{site}d{channel}.tif";
     expect(listed(await openPlate(root)).sort(byPath)).toEqual(expected.sort(byPath));
@@ -54,7 +58,8 @@ describe.skipIf(!oracle || !python())("the catalogue equals an independent listi
   });
 });
 
-describe.skipIf(!imageXpress)("the real ImageXpress plate", () => {
+describe("the real ImageXpress plate", () => {
+  needsData(imageXpress, "shared/data/imagexpress-plate");
   const root = imageXpress as string;
 
   test("has channels with a stack, a projection, or both", async () => {
@@ -113,7 +118,8 @@ describe.skipIf(!imageXpress)("the real ImageXpress plate", () => {
   });
 });
 
-describe.skipIf(!transfluor)("the Transfluor plate", () => {
+describe("the Transfluor plate", () => {
+  needsData(transfluor, "shared/data/transfluor-plate");
   test("is recognised: one row of a 384-well plate, three sites from 0, channel 2", async () => {
     const plate = await openPlate(transfluor as string);
     expect([plate.pattern, plate.name]).toEqual([

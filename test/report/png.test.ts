@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { dataUri, encodeGrey, encodeMask, encodeRgb } from "../../lib/orchestrator/report/png.js";
 import { temporaryFolders } from "../helpers/folder.js";
-import { python, runPython } from "../helpers/shared.js";
+import { needsPeer, python, runPython } from "../helpers/shared.js";
 import { thrown } from "../helpers/throws.js";
 
 const folder = temporaryFolders();
@@ -51,7 +51,8 @@ const images = fc.sample(
   { numRuns: 60, seed: 5 },
 );
 
-describe.skipIf(python() === undefined)("PNG files read by Pillow", () => {
+describe("PNG files read by Pillow", () => {
+  needsPeer(python(), "Python with its packages");
   test("grey comes back exactly", () => {
     const files = images.map(({ width, height, rgb }) =>
       encodeGrey(width, height, rgb.subarray(0, width * height)),

@@ -7,13 +7,15 @@ import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { renderReport } from "../../lib/orchestrator/report/report.js";
 import { temporaryFolders } from "../helpers/folder.js";
+import { needsPeer } from "../helpers/shared.js";
 import { chromium, Page } from "./chromium.js";
 import { makeReport } from "./report-fixture.js";
 
 const executable = chromium();
 const folder = temporaryFolders();
 
-describe.skipIf(executable === undefined)("the report in Chromium", () => {
+describe("the report in Chromium", () => {
+  needsPeer(executable, "Chromium");
   let page: Page;
   let url: string;
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Prints, as JSON, which files of a plate the programs read: the wells' names and the files with their sizes.
 
-    facts.py PLATE [--limit-wells N]           and the other options of platefiles.py
+facts.py PLATE [--limit-wells N]           and the other options of platefiles.py
 """
 
 import argparse
@@ -13,7 +13,9 @@ import platefiles
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     platefiles.add_args(parser)
     args = parser.parse_args()
     fields = platefiles.fields(platefiles.from_args(args), args.z_policy)

@@ -52,7 +52,7 @@ def write(files):
 
 
 def copy(_):
-    source, target = np.ones(BLOCK, np.uint8), np.zeros(BLOCK, np.uint8)
+    source, target = np.ones(BLOCK, np.uint8), np.ones(BLOCK, np.uint8)  # zeros would not be in place yet
     yield
     for _ in range(COPIES):
         np.copyto(target, source)
@@ -88,7 +88,9 @@ def together(work, items, processes):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("task")
     parser.add_argument("--out", required=True)
     parser.add_argument("--processes", type=int, default=os.cpu_count())

@@ -341,7 +341,8 @@ Napi::Value Create(const Napi::CallbackInfo& info, Environment& environment) {
 
 Napi::Value Attach(const Napi::CallbackInfo& info, Environment& environment) {
   const Napi::Env env = info.Env();
-  if (!info[0].IsString()) throw InvalidArgument(env, "id must be a string, got " + Describe(info[0]));
+  if (!info[0].IsString())
+    throw InvalidArgument(env, "id must be a string, got " + Describe(info[0]));
   const std::string id = info[0].As<Napi::String>().Utf8Value();
   environment.made = TilePool::Find(id);
   if (!environment.made) {

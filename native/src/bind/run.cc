@@ -5,9 +5,9 @@
 #include "bind/bind.h"
 #include "bind/pool.h"
 #include "exec/executor.h"
+#include "ops/arithmetic.h"
 #include "ops/kernels/kernels.h"
 #include "tiff/tiff_reader.h"
-#include "ops/arithmetic.h"
 
 namespace tilecast::bind {
 namespace {
@@ -69,23 +69,16 @@ constexpr std::pair<const char*, OpKind> kOps[] = {
 };
 constexpr std::pair<const char*, Projection> kProjections[] = {
     {"max", Projection::kMax}, {"mean", Projection::kMean}, {"sum", Projection::kSum}};
-constexpr std::pair<const char*, ThresholdMethod> kMethods[] = {
-    {"value", ThresholdMethod::kValue}, {"otsu", ThresholdMethod::kOtsu}};
+constexpr std::pair<const char*, ThresholdMethod> kMethods[] = {{"value", ThresholdMethod::kValue},
+                                                                {"otsu", ThresholdMethod::kOtsu}};
 constexpr std::pair<const char*, Column::Kind> kColumns[] = {
-    {"label", Column::Kind::kLabel},
-    {"area", Column::Kind::kArea},
-    {"centroid_y", Column::Kind::kCentroidY},
-    {"centroid_x", Column::Kind::kCentroidX},
-    {"bbox_y0", Column::Kind::kBoxY0},
-    {"bbox_x0", Column::Kind::kBoxX0},
-    {"bbox_y1", Column::Kind::kBoxY1},
-    {"bbox_x1", Column::Kind::kBoxX1},
-    {"perimeter", Column::Kind::kPerimeter},
-    {"eccentricity", Column::Kind::kEccentricity},
-    {"empty", Column::Kind::kEmpty},
-    {"integrated_intensity", Column::Kind::kIntegrated},
-    {"mean_intensity", Column::Kind::kMean},
-    {"min_intensity", Column::Kind::kMin},
+    {"label", Column::Kind::kLabel},          {"area", Column::Kind::kArea},
+    {"centroid_y", Column::Kind::kCentroidY}, {"centroid_x", Column::Kind::kCentroidX},
+    {"bbox_y0", Column::Kind::kBoxY0},        {"bbox_x0", Column::Kind::kBoxX0},
+    {"bbox_y1", Column::Kind::kBoxY1},        {"bbox_x1", Column::Kind::kBoxX1},
+    {"perimeter", Column::Kind::kPerimeter},  {"eccentricity", Column::Kind::kEccentricity},
+    {"empty", Column::Kind::kEmpty},          {"integrated_intensity", Column::Kind::kIntegrated},
+    {"mean_intensity", Column::Kind::kMean},  {"min_intensity", Column::Kind::kMin},
     {"max_intensity", Column::Kind::kMax},
 };
 constexpr std::pair<const char*, ChunkCodec> kCodecs[] = {{"none", ChunkCodec::kNone},
@@ -106,8 +99,10 @@ Instruction InstructionFrom(const Napi::Object& o) {
   op.resource = IntOr(o, "resource", -1);
   op.output = IntOr(o, "output", -1);
   op.part = IntOr(o, "part", 0);
-  if (const auto s = StringOf(o, "projection"); !s.empty()) op.projection = OneOf(s, kProjections, "projection");
-  if (const auto s = StringOf(o, "method"); !s.empty()) op.method = OneOf(s, kMethods, "threshold method");
+  if (const auto s = StringOf(o, "projection"); !s.empty())
+    op.projection = OneOf(s, kProjections, "projection");
+  if (const auto s = StringOf(o, "method"); !s.empty())
+    op.method = OneOf(s, kMethods, "threshold method");
   if (const auto s = StringOf(o, "dtype"); !s.empty()) op.dtype = DTypeFrom(s);
   op.label.min_area = static_cast<int64_t>(NumberOr(o, "minArea", 0));
   const double max_area = NumberOr(o, "maxArea", -1);
@@ -157,15 +152,16 @@ Job JobFrom(const Napi::Object& o) {
     const auto s = sources.Get(i).As<Napi::Object>();
     job.sources.push_back({StringOf(s, "path"), IntOr(s, "page", 0), IntOr(s, "sample", 0),
                            static_cast<int64_t>(NumberOr(s, "height", 0)),
-                           static_cast<int64_t>(NumberOr(s, "width", 0)), DTypeFrom(StringOf(s, "dtype"))});
+                           static_cast<int64_t>(NumberOr(s, "width", 0)),
+                           DTypeFrom(StringOf(s, "dtype"))});
   }
   const auto outputs = o.Get("outputs").As<Napi::Array>();
   for (uint32_t i = 0; i < outputs.Length(); ++i) {
     const auto t = outputs.Get(i).As<Napi::Object>();
     job.outputs.push_back({StringOf(t, "dir"), StringOf(t, "lead"),
                            static_cast<int64_t>(NumberOr(t, "height", 0)),
-                           static_cast<int64_t>(NumberOr(t, "width", 0)), DTypeFrom(StringOf(t, "dtype")),
-                           IntOr(t, "levels", 1)});
+                           static_cast<int64_t>(NumberOr(t, "width", 0)),
+                           DTypeFrom(StringOf(t, "dtype")), IntOr(t, "levels", 1)});
   }
   return job;
 }
@@ -178,7 +174,8 @@ ZarrEncoding EncodingFrom(const Napi::Object& o) {
   e.level = IntOr(o, "level", 5);
   e.chunk = static_cast<int64_t>(NumberOr(o, "chunk", 512));
   e.separator = StringOf(o, "separator") == "." ? '.' : '/';
-  if (e.chunk < 1 || (e.format != 2 && e.format != 3)) throw Error(Code::kInvalidArgument, "bad Zarr encoding");
+  if (e.chunk < 1 || (e.format != 2 && e.format != 3))
+    throw Error(Code::kInvalidArgument, "bad Zarr encoding");
   return e;
 }
 
@@ -324,7 +321,8 @@ class Runner : public Napi::ObjectWrap<Runner> {
 
   Napi::Value AddProgram(const Napi::CallbackInfo& info) {
     return Guard(info.Env(), [&] {
-      return Napi::Number::New(info.Env(), executor().AddProgram(ProgramFrom(info[0].As<Napi::Object>())));
+      return Napi::Number::New(info.Env(),
+                               executor().AddProgram(ProgramFrom(info[0].As<Napi::Object>())));
     });
   }
 
@@ -336,7 +334,8 @@ class Runner : public Napi::ObjectWrap<Runner> {
       if (static_cast<int64_t>(data.ElementLength()) != h * w) {
         throw Error(Code::kOpShape, "the illumination image's data does not have its shape");
       }
-      return Napi::Number::New(info.Env(), executor().AddField(h, w, {data.Data(), data.Data() + h * w}));
+      return Napi::Number::New(info.Env(),
+                               executor().AddField(h, w, {data.Data(), data.Data() + h * w}));
     });
   }
 
@@ -346,7 +345,8 @@ class Runner : public Napi::ObjectWrap<Runner> {
       TiffReader reader;
       reader.Open(info[0].As<Napi::String>().Utf8Value());
       const TiffPage page = reader.page(0);
-      std::vector<std::byte> raw(static_cast<size_t>(page.height * page.width) * DTypeSize(page.dtype));
+      std::vector<std::byte> raw(static_cast<size_t>(page.height * page.width) *
+                                 DTypeSize(page.dtype));
       const Plane in = PackedPlane(raw.data(), page.dtype, page.height, page.width);
       reader.ReadPlane(0, 0, in);
       std::vector<float> field(static_cast<size_t>(in.pixels()));
@@ -361,21 +361,23 @@ class Runner : public Napi::ObjectWrap<Runner> {
 
   Napi::Value AddEstimator(const Napi::CallbackInfo& info) {
     return Guard(info.Env(), [&] {
-      return Napi::Number::New(
-          info.Env(),
-          executor().AddEstimator(info[0].As<Napi::Number>().Int64Value(), info[1].As<Napi::Number>().Int64Value(),
-                                  info[2].As<Napi::Number>().Int64Value(), info[3].As<Napi::Number>().Int32Value()));
+      return Napi::Number::New(info.Env(),
+                               executor().AddEstimator(info[0].As<Napi::Number>().Int64Value(),
+                                                       info[1].As<Napi::Number>().Int64Value(),
+                                                       info[2].As<Napi::Number>().Int64Value(),
+                                                       info[3].As<Napi::Number>().Int32Value()));
     });
   }
 
   Napi::Value AddFunction(const Napi::CallbackInfo& info) {
-    return Guard(info.Env(), [&] { return Napi::Number::New(info.Env(), executor().AddFunction()); });
+    return Guard(info.Env(),
+                 [&] { return Napi::Number::New(info.Env(), executor().AddFunction()); });
   }
 
   void FinishEstimator(const Napi::CallbackInfo& info) {
     Guard(info.Env(), [&] {
-      constexpr std::pair<const char*, EstimateMethod> methods[] = {{"median", EstimateMethod::kMedian},
-                                                                    {"mean", EstimateMethod::kMean}};
+      constexpr std::pair<const char*, EstimateMethod> methods[] = {
+          {"median", EstimateMethod::kMedian}, {"mean", EstimateMethod::kMean}};
       executor().FinishEstimator(info[0].As<Napi::Number>().Int32Value(),
                                  OneOf(info[1].As<Napi::String>().Utf8Value(), methods, "estimate"),
                                  info[2].As<Napi::Number>().DoubleValue());
@@ -403,8 +405,10 @@ class Runner : public Napi::ObjectWrap<Runner> {
         const Napi::HandleScope scope(env);
         jobs.push_back(JobFrom(list.Get(i).As<Napi::Object>()));
       }
-      on_results_ = Napi::ThreadSafeFunction::New(env, info[1].As<Napi::Function>(), "tilecast results", 0, 1);
-      on_call_ = Napi::ThreadSafeFunction::New(env, info[2].As<Napi::Function>(), "tilecast calls", 0, 1);
+      on_results_ = Napi::ThreadSafeFunction::New(env, info[1].As<Napi::Function>(),
+                                                  "tilecast results", 0, 1);
+      on_call_ =
+          Napi::ThreadSafeFunction::New(env, info[2].As<Napi::Function>(), "tilecast calls", 0, 1);
       running_ = true;
       Ref();
       executor().Start(
@@ -426,7 +430,8 @@ class Runner : public Napi::ObjectWrap<Runner> {
     std::vector<JobResult> results = executor_->Drain(&finished);
     if (results.empty() && !finished) return;
     auto out = Napi::Array::New(env, results.size());
-    for (size_t i = 0; i < results.size(); ++i) out.Set(static_cast<uint32_t>(i), ResultObject(env, results[i]));
+    for (size_t i = 0; i < results.size(); ++i)
+      out.Set(static_cast<uint32_t>(i), ResultObject(env, results[i]));
     if (finished) {
       executor_->Join();
       running_ = false;
@@ -451,26 +456,27 @@ class Runner : public Napi::ObjectWrap<Runner> {
       id = static_cast<double>(++last_call_);
       calls_[last_call_] = call;
     }
-    on_call_.NonBlockingCall([this, id, alive = std::weak_ptr<int>(alive_)](Napi::Env env, Napi::Function f) {
-      if (env == nullptr || !alive.lock()) return;
-      Napi::Object o = Napi::Object::New(env);
-      {
-        const std::lock_guard lock(calls_mutex_);
-        const auto at = calls_.find(static_cast<uint64_t>(id));
-        if (at == calls_.end()) return;
-        const FunctionCall& c = *at->second;
-        o.Set("id", id);
-        o.Set("resource", c.resource);
-        o.Set("slotIn", c.in.slot);
-        o.Set("slotOut", c.out.slot);
-        o.Set("height", static_cast<double>(c.image.height));
-        o.Set("width", static_cast<double>(c.image.width));
-        o.Set("dtype", std::string(DTypeName(c.image.dtype)));
-        o.Set("outDtype", std::string(DTypeName(c.out_dtype)));
-        o.Set("job", static_cast<double>(c.job->index));
-      }
-      f.Call({o});
-    });
+    on_call_.NonBlockingCall(
+        [this, id, alive = std::weak_ptr<int>(alive_)](Napi::Env env, Napi::Function f) {
+          if (env == nullptr || !alive.lock()) return;
+          Napi::Object o = Napi::Object::New(env);
+          {
+            const std::lock_guard lock(calls_mutex_);
+            const auto at = calls_.find(static_cast<uint64_t>(id));
+            if (at == calls_.end()) return;
+            const FunctionCall& c = *at->second;
+            o.Set("id", id);
+            o.Set("resource", c.resource);
+            o.Set("slotIn", c.in.slot);
+            o.Set("slotOut", c.out.slot);
+            o.Set("height", static_cast<double>(c.image.height));
+            o.Set("width", static_cast<double>(c.image.width));
+            o.Set("dtype", std::string(DTypeName(c.image.dtype)));
+            o.Set("outDtype", std::string(DTypeName(c.out_dtype)));
+            o.Set("job", static_cast<double>(c.job->index));
+          }
+          f.Call({o});
+        });
   }
 
   // completeCall(id, error?: string)

@@ -19,9 +19,9 @@ Executor::~Executor() {
 int Executor::AddProgram(Program program) {
   program.Finalize();
   if (program.slots > static_cast<int>(pool_->slots())) {
-    throw Error(Code::kInvalidArgument, "a job of this pipeline needs " + std::to_string(program.slots) +
-                                            " slots at once and the pool has " +
-                                            std::to_string(pool_->slots()));
+    throw Error(Code::kInvalidArgument,
+                "a job of this pipeline needs " + std::to_string(program.slots) +
+                    " slots at once and the pool has " + std::to_string(pool_->slots()));
   }
   seconds_.emplace_back(program.code.size(), 0.0);
   programs_.push_back(std::move(program));
@@ -125,6 +125,7 @@ std::vector<StageTime> Executor::Timings() const {
     }
   }
   std::vector<StageTime> out;
+  out.reserve(sums.size());
   for (const auto& [key, seconds] : sums) out.push_back({key.first, key.second, seconds});
   return out;
 }

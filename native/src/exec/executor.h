@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Runs jobs on native threads, from decoding to the last write, and hands finished ones back in batches.
+// Runs jobs on native threads, from decoding to the last write, and hands finished ones back in
+// batches.
 #pragma once
 
 #include <atomic>
@@ -20,7 +21,8 @@
 
 namespace tilecast {
 
-// A picture for the report: block means, and where object outlines run (empty when there are no labels).
+// A picture for the report: block means, and where object outlines run (empty when there are no
+// labels).
 struct ThumbnailImage {
   int64_t height = 0, width = 0;
   std::vector<float> pixels;
@@ -49,7 +51,8 @@ struct JobResult {
   int64_t bytes_read = 0, bytes_written = 0, pixels = 0;
 };
 
-// A user's function is called with a tile in one slot and fills another; the thread waits meanwhile (the core is the function's).
+// A user's function is called with a tile in one slot and fills another; the thread waits meanwhile
+// (the core is the function's).
 struct FunctionCall {
   int resource = 0;
   Loan in, out;
@@ -100,7 +103,8 @@ class Executor {
   // The field of a resource, for reports and tests.
   const std::vector<float>& field(int resource) const;
 
-  // `on_results` and `on_call` are called on worker threads; on_results once when results wait to be drained, not once a job.
+  // `on_results` and `on_call` are called on worker threads; on_results once when results wait to
+  // be drained, not once a job.
   void Start(std::vector<Job> jobs, std::function<void()> on_results,
              std::function<void(FunctionCall*)> on_call);
   std::vector<JobResult> Drain(bool* finished);
@@ -132,9 +136,9 @@ class Executor {
   std::atomic<size_t> next_{0};
   std::atomic<bool> cancel_{false};
   mutable std::mutex mutex_;
-  std::vector<JobResult> results_;  // guarded by mutex_
-  int running_ = 0;                 // guarded by mutex_
-  bool notified_ = false;           // guarded by mutex_
+  std::vector<JobResult> results_;            // guarded by mutex_
+  int running_ = 0;                           // guarded by mutex_
+  bool notified_ = false;                     // guarded by mutex_
   std::vector<std::vector<double>> seconds_;  // [program][instruction], guarded by mutex_
 };
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// What a job does: a straight line of instructions over registers, shared by every job of the same shape, and the job's own data.
+// What a job does: a straight line of instructions over registers, shared by every job of the same
+// shape, and the job's own data.
 //
-// The TypeScript compiler (lib/orchestrator/compile.ts) writes programs with virtual registers, each assigned once; Finalize() finds each
-// register's last use and folds them onto as few pool slots as possible: that number is what a job reserves before it starts.
+// The TypeScript compiler (lib/orchestrator/compile.ts) writes programs with virtual registers,
+// each assigned once; Finalize() finds each register's last use and folds them onto as few pool
+// slots as possible: that number is what a job reserves before it starts.
 #pragma once
 
 #include <cstdint>
@@ -17,22 +19,22 @@
 namespace tilecast {
 
 enum class OpKind : uint8_t {
-  kRead,        // out = source `source`
-  kProject,     // out = projection over `sources`, read one after another
-  kProjectRegs,  // out = projection over registers `inputs`
-  kSubtract,    // out = in - a
+  kRead,                // out = source `source`
+  kProject,             // out = projection over `sources`, read one after another
+  kProjectRegs,         // out = projection over registers `inputs`
+  kSubtract,            // out = in - a
   kSubtractPercentile,  // out = in - percentile(in, a)
-  kFlatField,   // out = (in - a) / field `resource`
-  kGaussian,    // out = gaussian(in, sigma a)
-  kThreshold,   // out = in > T
-  kLabel,       // out = labels of in > T
-  kRescale,     // out = in * a + b as `dtype`
-  kFunction,    // out = user's function `resource`(in)
-  kMeasure,     // rows of labels `in` over `inputs`
-  kWriteImage,  // `in` to output `output` of the job
+  kFlatField,           // out = (in - a) / field `resource`
+  kGaussian,            // out = gaussian(in, sigma a)
+  kThreshold,           // out = in > T
+  kLabel,               // out = labels of in > T
+  kRescale,             // out = in * a + b as `dtype`
+  kFunction,            // out = user's function `resource`(in)
+  kMeasure,             // rows of labels `in` over `inputs`
+  kWriteImage,          // `in` to output `output` of the job
   kWriteLabels,
-  kThumbnail,   // in, and labels inputs[0] when there
-  kCollect,     // `in`, reduced by a, into estimator `resource` at the job's index
+  kThumbnail,  // in, and labels inputs[0] when there
+  kCollect,    // `in`, reduced by a, into estimator `resource` at the job's index
 };
 
 enum class ThresholdMethod : uint8_t { kValue, kOtsu };
@@ -40,9 +42,21 @@ enum class ThresholdMethod : uint8_t { kValue, kOtsu };
 // One column of the measurement table.
 struct Column {
   enum class Kind : uint8_t {
-    kLabel, kArea, kCentroidY, kCentroidX, kBoxY0, kBoxX0, kBoxY1, kBoxX1, kPerimeter, kEccentricity,
+    kLabel,
+    kArea,
+    kCentroidY,
+    kCentroidX,
+    kBoxY0,
+    kBoxX0,
+    kBoxY1,
+    kBoxX1,
+    kPerimeter,
+    kEccentricity,
     kEmpty,  // a column of another chain's measurement
-    kIntegrated, kMean, kMin, kMax
+    kIntegrated,
+    kMean,
+    kMin,
+    kMax
   };
   Kind kind = Kind::kLabel;
   int image = -1;  // index into the instruction's inputs, for intensities
@@ -69,10 +83,11 @@ struct Instruction {
 
 struct Program {
   std::vector<Instruction> code;
-  int registers = 0;              // virtual
+  int registers = 0;  // virtual
   // Filled by Finalize().
-  std::vector<int> last_use;      // by virtual register: index of the last instruction that reads or writes it
-  int slots = 0;                  // peak number of pool slots alive at once
+  std::vector<int>
+      last_use;   // by virtual register: index of the last instruction that reads or writes it
+  int slots = 0;  // peak number of pool slots alive at once
 
   void Finalize();
 };
@@ -89,8 +104,8 @@ struct Source {
 
 // A multiscale image of the output that this job contributes one plane to.
 struct Output {
-  std::string dir;   // the image's folder; level n is dir/n
-  std::string lead;  // chunk key of the leading axes
+  std::string dir;                // the image's folder; level n is dir/n
+  std::string lead;               // chunk key of the leading axes
   int64_t height = 0, width = 0;  // of level 0
   DType dtype = DType::kU8;
   int levels = 1;
@@ -102,9 +117,11 @@ struct Job {
   bool thumbnail = false;
   std::vector<Source> sources;
   std::vector<Output> outputs;
-  // One entry a part (a stream that is measured or written): its rows' leading CSV fields, with the trailing comma.
+  // One entry a part (a stream that is measured or written): its rows' leading CSV fields, with the
+  // trailing comma.
   std::vector<std::string> row_prefixes;
-  // Small files that go with the job's results (metadata of the images it is the first to write into), written before anything else.
+  // Small files that go with the job's results (metadata of the images it is the first to write
+  // into), written before anything else.
   std::vector<std::pair<std::string, std::string>> files;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Runs one job: reserves its slots, executes its instructions, gives everything back whatever happens.
+// Runs one job: reserves its slots, executes its instructions, gives everything back whatever
+// happens.
 #include "exec/worker.h"
 
 #include <chrono>
@@ -116,8 +117,9 @@ void Executor::Worker::EraseOutputs(const Program& program, const Job& job) {
   for (const Instruction& op : program.code) {
     if (op.kind != OpKind::kWriteImage && op.kind != OpKind::kWriteLabels) continue;
     const Output& output = job.outputs.at(static_cast<size_t>(op.output));
-    const ZarrEncoding& encoding = op.kind == OpKind::kWriteLabels ? context_.options.label_encoding
-                                                                   : context_.options.image_encoding;
+    const ZarrEncoding& encoding = op.kind == OpKind::kWriteLabels
+                                       ? context_.options.label_encoding
+                                       : context_.options.image_encoding;
     PlaneTarget target{"", output.lead, output.height, output.width};
     for (int level = 0; level < output.levels; ++level) {
       target.dir = output.dir + "/" + std::to_string(level);
@@ -148,8 +150,8 @@ Loan Executor::Worker::Take() {
 Plane Executor::Worker::Place(Loan loan, DType dtype, int64_t height, int64_t width) const {
   const Plane p = PackedPlane(context_.pool.data(loan.slot), dtype, height, width);
   if (static_cast<uint64_t>(p.bytes()) > context_.pool.slot_bytes()) {
-    throw Error(Code::kSlotTooSmall, std::to_string(width) + " x " + std::to_string(height) + " px of " +
-                                         std::string(DTypeName(dtype)) + " take " +
+    throw Error(Code::kSlotTooSmall, std::to_string(width) + " x " + std::to_string(height) +
+                                         " px of " + std::string(DTypeName(dtype)) + " take " +
                                          std::to_string(p.bytes()) + " bytes and a slot has " +
                                          std::to_string(context_.pool.slot_bytes()));
   }
@@ -189,7 +191,8 @@ void Executor::Worker::ReadSource(const Source& source, const Plane& dst, JobRes
 void Executor::Worker::Project(const Instruction& op, const Job& job, JobResult& result) {
   const Source& first = job.sources.at(static_cast<size_t>(op.sources.at(0)));
   OpenSource(first);
-  const Plane out = Allocate(op.out, ProjectionResult(op.projection, first.dtype), first.height, first.width);
+  const Plane out =
+      Allocate(op.out, ProjectionResult(op.projection, first.dtype), first.height, first.width);
   const bool in_place = op.projection == Projection::kMax;
   std::vector<Loan> temporary;
   const auto temp = [&](DType dtype) {
@@ -201,12 +204,13 @@ void Executor::Worker::Project(const Instruction& op, const Job& job, JobResult&
   for (size_t i = 0; i < op.sources.size(); ++i) {
     const Source& source = job.sources.at(static_cast<size_t>(op.sources[i]));
     if (i > 0) OpenSource(source);
-    if (source.height != first.height || source.width != first.width || source.dtype != first.dtype) {
+    if (source.height != first.height || source.width != first.width ||
+        source.dtype != first.dtype) {
       throw Error(Code::kOpShape,
                   "planes of one projection differ: " + std::to_string(first.width) + " x " +
-                      std::to_string(first.height) + " " + std::string(DTypeName(first.dtype)) + " and " +
-                      std::to_string(source.width) + " x " + std::to_string(source.height) + " " +
-                      std::string(DTypeName(source.dtype)),
+                      std::to_string(first.height) + " " + std::string(DTypeName(first.dtype)) +
+                      " and " + std::to_string(source.width) + " x " +
+                      std::to_string(source.height) + " " + std::string(DTypeName(source.dtype)),
                   source.path, source.page);
     }
     if (i == 0 && in_place) {
@@ -233,10 +237,12 @@ void Executor::Worker::ProjectRegisters(const Instruction& op) {
   Plane acc = out;
   if (op.projection != Projection::kMax) {
     loan = Take();
-    acc = Place(*loan, ProjectionAccumulator(op.projection, first.dtype), first.height, first.width);
+    acc =
+        Place(*loan, ProjectionAccumulator(op.projection, first.dtype), first.height, first.width);
   }
   ProjectFirst(op.projection, first, acc);
-  for (size_t i = 1; i < op.inputs.size(); ++i) ProjectNext(op.projection, plane(op.inputs[i]), acc);
+  for (size_t i = 1; i < op.inputs.size(); ++i)
+    ProjectNext(op.projection, plane(op.inputs[i]), acc);
   ProjectFinish(op.projection, static_cast<int64_t>(op.inputs.size()), acc, out);
   if (loan) GiveBack(*loan);
 }
@@ -320,7 +326,8 @@ void Executor::Worker::Execute(const Instruction& op, const Job& job, JobResult&
       if (r.height != in.height || r.width != in.width) {
         throw Error(Code::kOpShape, "the illumination image is " + std::to_string(r.width) + " x " +
                                         std::to_string(r.height) + " px and the plane " +
-                                        std::to_string(in.width) + " x " + std::to_string(in.height));
+                                        std::to_string(in.width) + " x " +
+                                        std::to_string(in.height));
       }
       FlatField(in, PackedPlane(r.field.data(), DType::kF32, r.height, r.width),
                 static_cast<float>(op.a), like(DType::kF32));

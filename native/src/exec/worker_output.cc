@@ -93,7 +93,8 @@ void Executor::Worker::Measure(const Instruction& op, const Job& job, JobResult&
   }
 }
 
-void Executor::Worker::Write(const Instruction& op, const Job& job, bool labels, JobResult& result) {
+void Executor::Worker::Write(const Instruction& op, const Job& job, bool labels,
+                             JobResult& result) {
   const Output& output = job.outputs.at(static_cast<size_t>(op.output));
   const ZarrEncoding& encoding =
       labels ? context_.options.label_encoding : context_.options.image_encoding;
@@ -136,13 +137,15 @@ void Executor::Worker::Write(const Instruction& op, const Job& job, bool labels,
   PlaneTarget target{output.dir + "/0", output.lead, output.height, output.width};
   result.bytes_written += writer_.Write(level, target, encoding);
   if (output.levels <= 1) return;
-  // Levels 1.. share one slot: together they are at most a third of level 0 (and a few edge pixels).
+  // Levels 1.. share one slot: together they are at most a third of level 0 (and a few edge
+  // pixels).
   const Loan loan = Take();
   std::byte* at = context_.pool.data(loan.slot);
   const std::byte* end = at + context_.pool.slot_bytes();
   for (int n = 1; n < output.levels; ++n) {
     const Plane next = PackedPlane(at, level.dtype, HalfSize(level.height), HalfSize(level.width));
-    if (next.data + next.bytes() > end) throw Error(Code::kSlotTooSmall, "a pyramid does not fit a slot");
+    if (next.data + next.bytes() > end)
+      throw Error(Code::kSlotTooSmall, "a pyramid does not fit a slot");
     if (labels) {
       HalveStride(level, next);
     } else {
@@ -161,7 +164,8 @@ void Executor::Worker::Write(const Instruction& op, const Job& job, bool labels,
 void Executor::Worker::MakeThumbnail(const Instruction& op, JobResult& result) {
   const Plane in = plane(op.in);
   const int64_t longest = std::max(in.height, in.width);
-  const int64_t factor = (longest + context_.options.thumbnail_px - 1) / context_.options.thumbnail_px;
+  const int64_t factor =
+      (longest + context_.options.thumbnail_px - 1) / context_.options.thumbnail_px;
   ThumbnailImage thumb;
   thumb.height = (in.height + factor - 1) / factor;
   thumb.width = (in.width + factor - 1) / factor;
@@ -171,8 +175,9 @@ void Executor::Worker::MakeThumbnail(const Instruction& op, JobResult& result) {
   if (!op.inputs.empty()) {
     const Plane labels = plane(op.inputs[0]);
     const auto label = [&](int64_t y, int64_t x) {
-      return labels.row<int32_t>(std::min(y * factor + factor / 2, labels.height - 1))[std::min(
-          x * factor + factor / 2, labels.width - 1)];
+      return labels.row<int32_t>(
+          std::min(y * factor + factor / 2,
+                   labels.height - 1))[std::min(x * factor + factor / 2, labels.width - 1)];
     };
     thumb.outline.resize(size);
     for (int64_t y = 0; y < thumb.height; ++y) {

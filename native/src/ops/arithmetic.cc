@@ -17,7 +17,9 @@ namespace tilecast {
 
 namespace {
 
-int Index(DType dtype) { return static_cast<int>(dtype); }
+int Index(DType dtype) {
+  return static_cast<int>(dtype);
+}
 
 // The k-th and the (k + 1)-th smallest value (the k-th twice when it is the last).
 struct Neighbours {
@@ -47,23 +49,28 @@ Neighbours FromCounts(const ValueCounts& values, int64_t k, int64_t n) {
 [[noreturn]] void ThrowNan(const Plane& in) {
   for (int64_t y = 0; y < in.height; ++y) {
     for (int64_t x = 0; x < in.width; ++x) {
-      const double v = in.dtype == DType::kF32 ? static_cast<double>(in.row<float>(y)[x]) : in.row<double>(y)[x];
+      const double v =
+          in.dtype == DType::kF32 ? static_cast<double>(in.row<float>(y)[x]) : in.row<double>(y)[x];
       if (!std::isnan(v)) continue;
-      throw Error(Code::kInvalidArgument, "percentile: the image has a NaN at row " + std::to_string(y) + ", column " + std::to_string(x) +
+      throw Error(Code::kInvalidArgument, "percentile: the image has a NaN at row " +
+                                              std::to_string(y) + ", column " + std::to_string(x) +
                                               "; percentiles are not defined then");
     }
   }
-  throw Error(Code::kInternal, "percentile: a NaN was seen and is gone; the image changed meanwhile");
+  throw Error(Code::kInternal,
+              "percentile: a NaN was seen and is gone; the image changed meanwhile");
 }
 
-// Selection in two passes: a coarse histogram says which bins hold the wanted ranks, and only their pixels are gathered and sorted out.
-// Any monotone map to bins will do, so rounding in it is harmless.
+// Selection in two passes: a coarse histogram says which bins hold the wanted ranks, and only their
+// pixels are gathered and sorted out. Any monotone map to bins will do, so rounding in it is
+// harmless.
 template <class T>
 Neighbours FromSelection(const Plane& in, int64_t k) {
   using Real = std::conditional_t<std::is_same_v<T, float>, float, double>;
   constexpr int32_t kBins = 4096;
   const int64_t n = in.pixels(), next = std::min(k + 1, n - 1);
-  RowRange range{std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(), false};
+  RowRange range{std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(),
+                 false};
   const auto range_row = Kernels().range[Index(in.dtype)];
   for (int64_t y = 0; y < in.height; ++y) range_row(in.row<std::byte>(y), in.width, &range);
   if (range.nan) ThrowNan(in);
@@ -71,8 +78,10 @@ Neighbours FromSelection(const Plane& in, int64_t k) {
   if (low == high) return {range.min, range.min};
   const Real scale = kBins / (high - low);
   // Infinite pixels, or a range beyond the dtype's: one bin for all.
-  const bool linear = std::isfinite(low) && std::isfinite(high) && std::isfinite(high - low) && std::isfinite(scale);
-  // Calls f(pixels, bins, n) for pieces of rows; apart from the counting so that the compiler vectorises it.
+  const bool linear = std::isfinite(low) && std::isfinite(high) && std::isfinite(high - low) &&
+                      std::isfinite(scale);
+  // Calls f(pixels, bins, n) for pieces of rows; apart from the counting so that the compiler
+  // vectorises it.
   auto for_bins = [&](auto f) {
     constexpr int64_t kChunk = 512;
     int32_t bins[kChunk] = {};
@@ -83,7 +92,8 @@ Neighbours FromSelection(const Plane& in, int64_t k) {
         if (linear) {
           for (int64_t i = 0; i < count; ++i) {
             const Real position = (static_cast<Real>(pixels[i]) - low) * scale;
-            bins[i] = static_cast<int32_t>(position < kBins - 1 ? position : static_cast<Real>(kBins - 1));
+            bins[i] = static_cast<int32_t>(position < kBins - 1 ? position
+                                                                : static_cast<Real>(kBins - 1));
           }
         }
         f(pixels, bins, count);
@@ -91,7 +101,8 @@ Neighbours FromSelection(const Plane& in, int64_t k) {
     }
   };
 
-  // Four interleaved histograms: background pixels share few bins, and increments of one counter wait for each other.
+  // Four interleaved histograms: background pixels share few bins, and increments of one counter
+  // wait for each other.
   thread_local std::vector<uint32_t> scratch;
   scratch.assign(4 * kBins, 0);
   uint32_t* const counts = scratch.data();
@@ -102,7 +113,8 @@ Neighbours FromSelection(const Plane& in, int64_t k) {
     }
     for (; i < count; ++i) ++counts[bins[i]];
   });
-  for (int32_t i = 0; i < kBins; ++i) counts[i] += counts[kBins + i] + counts[2 * kBins + i] + counts[3 * kBins + i];
+  for (int32_t i = 0; i < kBins; ++i)
+    counts[i] += counts[kBins + i] + counts[2 * kBins + i] + counts[3 * kBins + i];
   int32_t first = 0, last = 0;
   int64_t before = 0;  // pixels in bins below `first`
   while (before + counts[first] <= k) before += counts[first++];
@@ -116,7 +128,8 @@ Neighbours FromSelection(const Plane& in, int64_t k) {
   for_bins([&](const T* pixels, const int32_t* bins, int64_t count) {
     for (int64_t i = 0; i < count; ++i) {
       // One comparison: for a median, two would each go either way half of the time.
-      if (static_cast<uint32_t>(bins[i] - first) <= static_cast<uint32_t>(last - first)) candidates.push_back(pixels[i]);
+      if (static_cast<uint32_t>(bins[i] - first) <= static_cast<uint32_t>(last - first))
+        candidates.push_back(pixels[i]);
     }
   });
   const auto nth = candidates.begin() + (k - before);
@@ -134,21 +147,26 @@ void FlatField(const Plane& in, const Plane& field, float background, const Plan
   RequireShape("flatField", "the field", field, in.height, in.width);
   RequireShape("flatField", "the result", out, in.height, in.width);
   const auto row = Kernels().flat_field[Index(in.dtype)];
-  for (int64_t y = 0; y < in.height; ++y) row(in.row<std::byte>(y), field.row<float>(y), background, out.row<float>(y), in.width);
+  for (int64_t y = 0; y < in.height; ++y)
+    row(in.row<std::byte>(y), field.row<float>(y), background, out.row<float>(y), in.width);
 }
 
 void SubtractConstant(const Plane& in, float value, const Plane& out) {
   RequireDType("subtract", "the result", out, DType::kF32);
   RequireShape("subtract", "the result", out, in.height, in.width);
   const auto row = Kernels().subtract[Index(in.dtype)];
-  for (int64_t y = 0; y < in.height; ++y) row(in.row<std::byte>(y), value, out.row<float>(y), in.width);
+  for (int64_t y = 0; y < in.height; ++y)
+    row(in.row<std::byte>(y), value, out.row<float>(y), in.width);
 }
 
 double Percentile(const Plane& in, double q) {
   RequirePixels("percentile", in);
-  if (!(q >= 0 && q <= 100)) throw Error(Code::kInvalidArgument, "percentile: q must be within 0..100, got " + std::to_string(q));
+  if (!(q >= 0 && q <= 100))
+    throw Error(Code::kInvalidArgument,
+                "percentile: q must be within 0..100, got " + std::to_string(q));
   const int64_t n = in.pixels();
-  // numpy.percentile, method "linear" (numpy/lib/_function_base_impl.py): position, neighbours and _lerp in float64.
+  // numpy.percentile, method "linear" (numpy/lib/_function_base_impl.py): position, neighbours and
+  // _lerp in float64.
   const double position = q / 100 * static_cast<double>(n - 1);
   const auto k = std::min(static_cast<int64_t>(position), n - 1);
   const double t = position - static_cast<double>(k);
@@ -162,7 +180,8 @@ double Percentile(const Plane& in, double q) {
       return FromSelection<T>(in, k);
     }
   });
-  if (t == 0 || found.low == found.high) return found.low;  // also where infinities would make the difference NaN
+  if (t == 0 || found.low == found.high)
+    return found.low;  // also where infinities would make the difference NaN
   const double difference = found.high - found.low;
   if (t >= 0.5) return found.high - difference * (1 - t);
   return found.low + difference * t;
@@ -173,12 +192,14 @@ void Rescale(const Plane& in, double scale, double offset, const Plane& out) {
   const KernelTable& kernels = Kernels();
   if (out.dtype == DType::kU8) {
     const auto row = kernels.scale_to_u8[Index(in.dtype)];
-    for (int64_t y = 0; y < in.height; ++y) row(in.row<std::byte>(y), scale, offset, out.row<uint8_t>(y), in.width);
+    for (int64_t y = 0; y < in.height; ++y)
+      row(in.row<std::byte>(y), scale, offset, out.row<uint8_t>(y), in.width);
     return;
   }
   const auto load = kernels.scale_to_f64[Index(in.dtype)];
   const auto store = kernels.from_f64[Index(out.dtype)];
-  const auto in_size = static_cast<int64_t>(DTypeSize(in.dtype)), out_size = static_cast<int64_t>(DTypeSize(out.dtype));
+  const auto in_size = static_cast<int64_t>(DTypeSize(in.dtype)),
+             out_size = static_cast<int64_t>(DTypeSize(out.dtype));
   constexpr int64_t kChunk = 512;  // 4 KiB of doubles: stays in the first-level cache
   alignas(64) double chunk[kChunk];
   for (int64_t y = 0; y < in.height; ++y) {
@@ -194,7 +215,8 @@ void Threshold(const Plane& in, double value, const Plane& out) {
   RequireDType("threshold", "the result", out, DType::kU8);
   RequireShape("threshold", "the result", out, in.height, in.width);
   const auto row = Kernels().threshold[Index(in.dtype)];
-  for (int64_t y = 0; y < in.height; ++y) row(in.row<std::byte>(y), value, out.row<uint8_t>(y), in.width);
+  for (int64_t y = 0; y < in.height; ++y)
+    row(in.row<std::byte>(y), value, out.row<uint8_t>(y), in.width);
 }
 
 }  // namespace tilecast

@@ -11,7 +11,8 @@
 namespace tilecast {
 
 // kOpShape unless plane is [height, width].
-void RequireShape(std::string_view op, std::string_view argument, const Plane& plane, int64_t height, int64_t width);
+void RequireShape(std::string_view op, std::string_view argument, const Plane& plane,
+                  int64_t height, int64_t width);
 // kOpDtype unless plane has that dtype.
 void RequireDType(std::string_view op, std::string_view argument, const Plane& plane, DType dtype);
 // kInvalidArgument unless plane has a pixel.

@@ -30,10 +30,12 @@ void Count(const Plane& in, T flip, ValueCounts& out) {
     for (int64_t y = 0; y < in.height; ++y) CountBytes(in.row<uint8_t>(y), in.width, histograms);
     out.counts.assign(kValues, 0);
     for (const auto& histogram : histograms) {
-      for (int64_t i = 0; i < kValues; ++i) out.counts[static_cast<size_t>(i ^ flip)] += histogram[i];
+      for (int64_t i = 0; i < kValues; ++i)
+        out.counts[static_cast<size_t>(i ^ flip)] += histogram[i];
     }
   } else {
-    // Four full histograms are 1 MiB and would thrash the cache, but real images use a few thousand values: count their span only.
+    // Four full histograms are 1 MiB and would thrash the cache, but real images use a few thousand
+    // values: count their span only.
     RowRange range{INT32_MAX, INT32_MIN, false};
     const auto range_row = Kernels().range[static_cast<int>(in.dtype)];
     for (int64_t y = 0; y < in.height; ++y) range_row(in.row<std::byte>(y), in.width, &range);

@@ -9,7 +9,8 @@
 
 namespace tilecast {
 
-// Counts of every value of an 8- or 16-bit plane; counts[i] belongs to value low + i. Reused between planes.
+// Counts of every value of an 8- or 16-bit plane; counts[i] belongs to value low + i. Reused
+// between planes.
 struct ValueCounts {
   std::vector<uint32_t> counts;
   int64_t low = 0;
@@ -17,7 +18,8 @@ struct ValueCounts {
 
 void CountValues(const Plane& in, ValueCounts& out);
 
-// Adds n bytes to eight interleaved histograms of 256 bins, so that equal neighbours don't wait for each other's increment.
+// Adds n bytes to eight interleaved histograms of 256 bins, so that equal neighbours don't wait for
+// each other's increment.
 inline constexpr int kByteHistograms = 8;
 void CountBytes(const uint8_t* bytes, int64_t n, uint32_t (*histograms)[256]);
 

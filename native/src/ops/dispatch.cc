@@ -17,20 +17,24 @@ extern const KernelTable kKernels_v4;
 
 namespace {
 
-// The psABI's levels (x86-64-ABI, "micro-architecture levels"). GCC only knows them by name from version 11 on and clang later, and
-// neither tests the OS's part of AVX-512 by a name that both accept, so the features are listed. (-march=x86-64-v3 also lets the compiler
-// use F16C and MOVBE. GCC 12 can't ask for those two by name; every CPU with AVX2, BMI2 and FMA has them.)
+// What the compiler may use for -march=x86-64-v2, -v3 and -v4: the psABI's levels
+// ("micro-architecture levels"), listed by feature since compilers disagree on the levels' own
+// names. __builtin_cpu_supports also asks the operating system for its part of AVX and AVX-512.
 bool Runs(const KernelTable& table) {
   std::string_view name = table.name;
   __builtin_cpu_init();
-  const bool v2 = __builtin_cpu_supports("sse3") && __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("sse4.1") &&
-                  __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
+  const bool v2 = __builtin_cpu_supports("sse3") && __builtin_cpu_supports("ssse3") &&
+                  __builtin_cpu_supports("sse4.1") && __builtin_cpu_supports("sse4.2") &&
+                  __builtin_cpu_supports("popcnt");
   if (name == "v2") return v2;
-  const bool v3 = v2 && __builtin_cpu_supports("avx") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-                  __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("lzcnt");
+  const bool v3 = v2 && __builtin_cpu_supports("avx") && __builtin_cpu_supports("avx2") &&
+                  __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+                  __builtin_cpu_supports("f16c") && __builtin_cpu_supports("fma") &&
+                  __builtin_cpu_supports("lzcnt") && __builtin_cpu_supports("movbe");
   if (name == "v3") return v3;
-  return v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  return v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl");
 }
 
 }  // namespace
@@ -57,7 +61,8 @@ const KernelTable& Kernels() {
   static const KernelTable* const chosen = [] {
     const KernelTable* tables[4];
     const int count = RunnableKernels(tables, 4);
-    // A CPU below v2 (before 2009) ends here with the v2 table; Node 20 itself does not start there.
+    // A CPU below v2 (before 2009) ends here with the v2 table; Node 20 itself does not start
+    // there.
 #if defined(__x86_64__)
     if (count == 0) return &kKernels_v2;
 #endif

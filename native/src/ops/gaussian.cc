@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Row-blocked separable Gaussian: per pair of output rows a vertical pass into rows that stay in cache, then the
-// horizontal pass from them.
+// Row-blocked separable Gaussian: per pair of output rows a vertical pass into rows that stay in
+// cache, then the horizontal pass from them.
 #include "ops/gaussian.h"
 
 #include <algorithm>
@@ -42,7 +42,8 @@ struct Scratch {
   std::vector<float> weights;
   std::vector<float> ring;         // converted source rows
   std::vector<const float*> rows;  // the vertical pass's sources
-  std::vector<float> lines;        // two rows after the vertical pass, with `radius` pixels of margin on either side
+  std::vector<float>
+      lines;  // two rows after the vertical pass, with `radius` pixels of margin on either side
 };
 
 }  // namespace
@@ -51,7 +52,8 @@ MinMax Gaussian(const Plane& in, double sigma, const Plane& out) {
   RequireDType("gaussian", "the result", out, DType::kF32);
   RequireShape("gaussian", "the result", out, in.height, in.width);
   if (!(sigma >= 0 && sigma <= 1e6)) {
-    throw Error(Code::kInvalidArgument, "gaussian: sigma must be within 0..1e6 px, got " + std::to_string(sigma));
+    throw Error(Code::kInvalidArgument,
+                "gaussian: sigma must be within 0..1e6 px, got " + std::to_string(sigma));
   }
   const int64_t height = in.height, width = in.width;
   float low = std::numeric_limits<float>::infinity(), high = -low;
@@ -59,7 +61,8 @@ MinMax Gaussian(const Plane& in, double sigma, const Plane& out) {
 
   thread_local Scratch scratch;
   const int64_t radius = static_cast<int64_t>(4 * sigma + 0.5);
-  // scipy computes 0 ** 2 in the denominator for radius 0 only when sigma is 0, which gaussian_filter skips.
+  // scipy computes 0 ** 2 in the denominator for radius 0 only when sigma is 0, which
+  // gaussian_filter skips.
   if (radius > 0) {
     Weights(sigma, radius, scratch.weights);
   } else {
@@ -84,10 +87,12 @@ MinMax Gaussian(const Plane& in, double sigma, const Plane& out) {
   int64_t converted = 0;  // rows before this one are, or were, in the ring
   for (int64_t y = 0; y < height; y += 2) {
     const int64_t count = std::min<int64_t>(2, height - y);
-    // Reflection only ever asks for rows within radius of an output row, so the ring holds every row needed.
+    // Reflection only ever asks for rows within radius of an output row, so the ring holds every
+    // row needed.
     if (convert) {
       for (const int64_t end = std::min(y + count + radius, height); converted < end; ++converted) {
-        to_f32(in.row<std::byte>(converted), scratch.ring.data() + converted % ring_rows * ring_stride, width);
+        to_f32(in.row<std::byte>(converted),
+               scratch.ring.data() + converted % ring_rows * ring_stride, width);
       }
     }
     for (int64_t i = -radius; i < count + radius; ++i) {

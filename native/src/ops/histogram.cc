@@ -12,8 +12,9 @@
 #include "ops/counts.h"
 #include "ops/kernels/kernels.h"
 
-// Every float32 and float64 operation here rounds on its own, as numpy's do: this file must be compiled with -ffp-contract=off
-// (native/CMakeLists.txt), or a compiler for a target with fused multiply-add would merge steps and shift edges by an ulp.
+// Every float32 and float64 operation here rounds on its own, as numpy's do: this file must be
+// compiled with -ffp-contract=off (native/CMakeLists.txt), or a compiler for a target with fused
+// multiply-add would merge steps and shift edges by an ulp.
 
 namespace tilecast {
 
@@ -32,8 +33,9 @@ size_t ArgMax(const std::vector<T>& values) {
   return best;
 }
 
-// skimage.filters.threshold_otsu's second half. Center is the dtype that counts * bin_centers has there: float for float32 images, double
-// for float64 ones and for integers (float32 * int64). Counts are float32 throughout, sums run sequentially as numpy.cumsum does.
+// skimage.filters.threshold_otsu's second half. Center is the dtype that counts * bin_centers has
+// there: float for float32 images, double for float64 ones and for integers (float32 * int64).
+// Counts are float32 throughout, sums run sequentially as numpy.cumsum does.
 template <class Center>
 Center OtsuFromCounts(const std::vector<float>& counts, const std::vector<Center>& centers) {
   const size_t n = counts.size();
@@ -75,7 +77,9 @@ double OtsuOfIntegers(const Plane& in) {
   size_t begin = 0, end = values.counts.size();
   while (values.counts[begin] == 0) ++begin;
   while (values.counts[end - 1] == 0) --end;
-  const auto value = [&](size_t i) { return static_cast<double>(values.low + static_cast<int64_t>(i)); };
+  const auto value = [&](size_t i) {
+    return static_cast<double>(values.low + static_cast<int64_t>(i));
+  };
   if (end - begin == 1) return value(begin);
   thread_local std::vector<float> counts;
   thread_local std::vector<double> centers;
@@ -101,11 +105,13 @@ void Edges(T first, T last, T* edges) {
 }
 
 [[noreturn]] void ThrowNan() {
-  throw Error(Code::kInvalidArgument, "otsu: the image has NaN pixels; its histogram is not defined");
+  throw Error(Code::kInvalidArgument,
+              "otsu: the image has NaN pixels; its histogram is not defined");
 }
 
-// numpy.histogram's own arithmetic, pixel by pixel, for what the kernel leaves out: values outside the range (dropped), ranges so narrow
-// against their magnitude that edges are a few ulp apart, and NaN (an error).
+// numpy.histogram's own arithmetic, pixel by pixel, for what the kernel leaves out: values outside
+// the range (dropped), ranges so narrow against their magnitude that edges are a few ulp apart, and
+// NaN (an error).
 template <class T>
 void CountSlowly(const T* row, int64_t n, const BinSpec<T>& spec, uint32_t* counts) {
   const T denominator = spec.last - spec.first;
@@ -125,22 +131,26 @@ template <class T>
 double OtsuOfFloats(const Plane& in, const MinMax& range) {
   const T first = static_cast<T>(range.min), last = static_cast<T>(range.max);
   if (!std::isfinite(first) || !std::isfinite(last) || !std::isfinite(last - first)) {
-    throw Error(Code::kInvalidArgument, "otsu: pixel values must be finite and span less than the dtype's greatest value, got " +
-                                            std::to_string(range.min) + ".." + std::to_string(range.max));
+    throw Error(
+        Code::kInvalidArgument,
+        "otsu: pixel values must be finite and span less than the dtype's greatest value, got " +
+            std::to_string(range.min) + ".." + std::to_string(range.max));
   }
   if (first == last) return range.min;
   T edges[kBins + 1];
   Edges(first, last, edges);
   for (int i = 0; i < kBins; ++i) {
     if (edges[i] < edges[i + 1]) continue;
-    throw Error(Code::kInvalidArgument, "otsu: values " + std::to_string(range.min) + ".." + std::to_string(range.max) +
-                                            " are too close together for 256 bins in " + std::string(DTypeName(in.dtype)) +
-                                            "; the image is constant but for rounding");
+    throw Error(Code::kInvalidArgument,
+                "otsu: values " + std::to_string(range.min) + ".." + std::to_string(range.max) +
+                    " are too close together for 256 bins in " + std::string(DTypeName(in.dtype)) +
+                    "; the image is constant but for rounding");
   }
 
-  // How far, in bins, (v - first) * scale and the rounded edges can be from the exact position. Each of the kernel's three operations and
-  // the edge's step and product err by at most half an ulp of at most 256 (5 * 128 epsilon; 1024 leaves room); adding `first` to an edge
-  // errs by half an ulp of the edge itself, which matters where the range is narrow against its magnitude.
+  // How far, in bins, (v - first) * scale and the rounded edges can be from the exact position.
+  // Each of the kernel's three operations and the edge's step and product err by at most half an
+  // ulp of at most 256 (5 * 128 epsilon; 1024 leaves room); adding `first` to an edge errs by half
+  // an ulp of the edge itself, which matters where the range is narrow against its magnitude.
   constexpr T kEpsilon = std::numeric_limits<T>::epsilon();
   const T scale = kBins / (last - first);
   const T margin = 1024 * kEpsilon + std::max(std::abs(first), std::abs(last)) * kEpsilon * scale;
@@ -184,7 +194,8 @@ double OtsuOfFloats(const Plane& in, const MinMax& range) {
 
 MinMax Range(const Plane& in) {
   RequirePixels("range", in);
-  RowRange range{std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(), false};
+  RowRange range{std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(),
+                 false};
   const auto row = Kernels().range[static_cast<int>(in.dtype)];
   for (int64_t y = 0; y < in.height; ++y) row(in.row<std::byte>(y), in.width, &range);
   if (range.nan) throw Error(Code::kInvalidArgument, "range: the image has NaN pixels");
@@ -196,7 +207,8 @@ double Otsu(const Plane& in, std::optional<MinMax> range) {
   switch (in.dtype) {
     case DType::kU32:
     case DType::kI32:
-      throw Error(Code::kOpDtype, "otsu: takes 8- or 16-bit integers or floats, got " + std::string(DTypeName(in.dtype)) +
+      throw Error(Code::kOpDtype, "otsu: takes 8- or 16-bit integers or floats, got " +
+                                      std::string(DTypeName(in.dtype)) +
                                       "; convert the image first");
     case DType::kF32:
       return OtsuOfFloats<float>(in, range ? *range : Range(in));

@@ -13,14 +13,22 @@ namespace tilecast {
 // Throws kInvalidArgument on NaN (floats) or an empty plane.
 MinMax Range(const Plane& in);
 
-// Otsu's threshold (IEEE SMC 9(1), 1979) exactly as skimage.filters.threshold_otsu(image, nbins=256) of scikit-image 0.26 computes it:
-// float32/float64: 256 equal bins over min..max by numpy.histogram's rule (edges numpy.linspace in the image's dtype, half-open bins, the
-//   last one closed), counts in float32, sums and means in the image's dtype like scikit-image, first best bin, result = its centre.
-// 8/16-bit integers: one bin per integer value over min..max (nbins ignored), bin = the integer.
-// 32-bit integers: kOpDtype (convert first). A constant image gives that value.
-// `range` saves a pass when the caller knows it (Gaussian returns it); integers don't need it. Pixels outside a given range are dropped.
-// kInvalidArgument, where scikit-image raises ValueError or returns nonsense: no pixels, NaN or infinite pixels, a range beyond the dtype's
-// greatest value, a range of so few ulp that 256 bins can't be told apart (an image that is constant but for rounding).
+// Otsu's threshold (IEEE SMC 9(1), 1979), bit for bit as skimage.filters.threshold_otsu(image,
+// nbins=256) of scikit-image 0.26 computes it. Pixels above it are foreground.
+//
+// float32, float64: 256 equal bins over min..max by numpy.histogram's rule (edges numpy.linspace in
+// the image's dtype, half-open bins, the last one closed), counts in float32, sums and means in the
+// image's dtype, first best bin; the result is its centre.
+//
+// 8/16-bit integers: one bin per integer over min..max, sums in float64; the result is an integer.
+// 32-bit integers: kOpDtype (convert first). A constant image gives its value.
+//
+// `range` saves a pass when the caller knows it (Gaussian returns it); integers don't need it.
+// Pixels outside a given range are dropped.
+//
+// kInvalidArgument, where scikit-image raises ValueError or returns nonsense: no pixels, NaN or
+// infinite pixels, a range beyond the dtype's greatest value, or a range of so few ulp that 256
+// bins can't be told apart (an image that is constant but for rounding).
 double Otsu(const Plane& in, std::optional<MinMax> range = std::nullopt);
 
 }  // namespace tilecast

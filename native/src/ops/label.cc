@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Run-based connected components: rows become bit masks, masks become runs, runs are united with those of the row above.
+// Run-based connected components: rows become bit masks, masks become runs, runs are united with
+// those of the row above.
 #include "ops/label.h"
 
 #include <algorithm>
@@ -17,13 +18,17 @@ namespace {
 
 // Runs hold int32 coordinates and a run's index serves as its first label.
 void RequireRunnable(const Plane& plane) {
-  if (plane.height < std::numeric_limits<int32_t>::max() && plane.width < std::numeric_limits<int32_t>::max()) return;
-  throw Error(Code::kOpShape, "label: an image side must be below 2147483647 px, got [" + std::to_string(plane.height) + ", " +
+  if (plane.height < std::numeric_limits<int32_t>::max() &&
+      plane.width < std::numeric_limits<int32_t>::max())
+    return;
+  throw Error(Code::kOpShape, "label: an image side must be below 2147483647 px, got [" +
+                                  std::to_string(plane.height) + ", " +
                                   std::to_string(plane.width) + "]");
 }
 
-// While labelling, Run::label is the parent in the union-find forest: the index of a run that comes earlier, or of itself. The root of a
-// tree is its smallest index, that is, the run that holds the object's first pixel in raster order.
+// While labelling, Run::label is the parent in the union-find forest: the index of a run that comes
+// earlier, or of itself. The root of a tree is its smallest index, that is, the run that holds the
+// object's first pixel in raster order.
 int32_t Root(const std::vector<Run>& runs, int32_t i) {
   while (runs[static_cast<size_t>(i)].label != i) i = runs[static_cast<size_t>(i)].label;
   return i;
@@ -76,13 +81,15 @@ void NumberRoots(const LabelOptions& options, Objects& objects) {
     for (size_t i = 0; i < n; ++i) {
       // Parents come first, and their labels are final (and 1-based) by the time they are read.
       const int32_t parent = runs[i].label;
-      runs[i].label = parent == static_cast<int32_t>(i) ? ++next : runs[static_cast<size_t>(parent)].label;
+      runs[i].label =
+          parent == static_cast<int32_t>(i) ? ++next : runs[static_cast<size_t>(parent)].label;
     }
     objects.count = next;
     return;
   }
 
-  // Provisional numbers first, in raster order; then the properties of each; then the gaps are closed.
+  // Provisional numbers first, in raster order; then the properties of each; then the gaps are
+  // closed.
   thread_local std::vector<int64_t> area;  // -1: touches the edge
   area.clear();
   int32_t provisional = 0;
@@ -96,7 +103,8 @@ void NumberRoots(const LabelOptions& options, Objects& objects) {
       run.label = runs[static_cast<size_t>(parent)].label;
     }
     int64_t& object = area[static_cast<size_t>(run.label)];
-    const bool at_edge = run.y == 0 || run.y == objects.height - 1 || run.x0 == 0 || run.x1 == objects.width;
+    const bool at_edge =
+        run.y == 0 || run.y == objects.height - 1 || run.x0 == 0 || run.x1 == objects.width;
     if (options.clear_border && (at_edge || object < 0)) {
       object = -1;
     } else {
@@ -107,7 +115,8 @@ void NumberRoots(const LabelOptions& options, Objects& objects) {
   label.assign(static_cast<size_t>(provisional), 0);
   int32_t next = 0;
   for (size_t i = 0; i < label.size(); ++i) {
-    if (area[i] >= 0 && area[i] >= options.min_area && area[i] <= options.max_area) label[i] = ++next;
+    if (area[i] >= 0 && area[i] >= options.min_area && area[i] <= options.max_area)
+      label[i] = ++next;
   }
   objects.count = next;
 
@@ -147,13 +156,17 @@ void LabelRuns(const Plane& in, double value, const LabelOptions& options, Objec
     threshold(in.row<std::byte>(y), value, bits.data(), in.width);
     ForRanges(bits.data(), in.width, [&](int64_t x0, int64_t x1) {
       const auto i = static_cast<int32_t>(runs.size());
-      runs.push_back({static_cast<int32_t>(y), static_cast<int32_t>(x0), static_cast<int32_t>(x1), i});
+      runs.push_back(
+          {static_cast<int32_t>(y), static_cast<int32_t>(x0), static_cast<int32_t>(x1), i});
       // 8-connected: a run above touches when it reaches x0 - 1 and starts at x1 or before.
       while (above < above_end && runs[static_cast<size_t>(above)].x1 < x0) ++above;
-      for (int32_t k = above; k < above_end && runs[static_cast<size_t>(k)].x0 <= x1; ++k) Unite(runs, k, i);
+      for (int32_t k = above; k < above_end && runs[static_cast<size_t>(k)].x0 <= x1; ++k)
+        Unite(runs, k, i);
     });
-    if (runs.size() >= static_cast<size_t>(std::numeric_limits<int32_t>::max()) - static_cast<size_t>(in.width)) {
-      throw Error(Code::kOpShape, "label: the image has more than 2147483647 runs; label it in parts");
+    if (runs.size() >=
+        static_cast<size_t>(std::numeric_limits<int32_t>::max()) - static_cast<size_t>(in.width)) {
+      throw Error(Code::kOpShape,
+                  "label: the image has more than 2147483647 runs; label it in parts");
     }
     above = first;
     above_end = static_cast<int32_t>(runs.size());
@@ -168,13 +181,15 @@ void PaintLabels(const Objects& objects, const Plane& out) {
   for (int64_t y = 0; y < out.height; ++y) {
     int32_t* row = out.row<int32_t>(y);
     int64_t x = 0;
-    for (int32_t i = objects.run_of_row[static_cast<size_t>(y)]; i < objects.run_of_row[static_cast<size_t>(y) + 1]; ++i) {
+    for (int32_t i = objects.run_of_row[static_cast<size_t>(y)];
+         i < objects.run_of_row[static_cast<size_t>(y) + 1]; ++i) {
       const Run& run = objects.runs[static_cast<size_t>(i)];
       std::memset(row + x, 0, static_cast<size_t>(run.x0 - x) * sizeof(int32_t));
       std::fill(row + run.x0, row + run.x1, run.label);
       x = run.x1;
     }
-    if (x < out.width) std::memset(row + x, 0, static_cast<size_t>(out.width - x) * sizeof(int32_t));
+    if (x < out.width)
+      std::memset(row + x, 0, static_cast<size_t>(out.width - x) * sizeof(int32_t));
   }
 }
 
@@ -199,7 +214,8 @@ void RunsFromLabels(const Plane& labels, Objects& objects) {
     int32_t label = 0;
     auto close = [&](int64_t x) {
       if (label <= 0) return;
-      runs.push_back({static_cast<int32_t>(y), static_cast<int32_t>(start), static_cast<int32_t>(x), label});
+      runs.push_back(
+          {static_cast<int32_t>(y), static_cast<int32_t>(start), static_cast<int32_t>(x), label});
       objects.count = std::max(objects.count, label);
     };
     for (int64_t i = 0; i < words; ++i) {

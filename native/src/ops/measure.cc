@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Object measurements from runs: sums in closed form per run, perimeters on bit masks of each object's box.
+// Object measurements from runs: sums in closed form per run, perimeters on bit masks of each
+// object's box.
 #include "ops/measure.h"
 
 #include <algorithm>
@@ -19,17 +20,22 @@ __extension__ using Int128 = __int128;
 
 // Raw moments about the image's origin, exact.
 struct Moments {
-  int64_t y = 0, x = 0;      // sums of coordinates
+  int64_t y = 0, x = 0;  // sums of coordinates
   Int128 yy = 0, xx = 0, xy = 0;
 };
 
 // Sum of the integers, and of their squares, below n.
-constexpr int64_t SumBelow(int64_t n) { return n * (n - 1) / 2; }
-constexpr Int128 SquaresBelow(int64_t n) { return static_cast<Int128>(n * (n - 1) / 2) * (2 * n - 1) / 3; }
+constexpr int64_t SumBelow(int64_t n) {
+  return n * (n - 1) / 2;
+}
+constexpr Int128 SquaresBelow(int64_t n) {
+  return static_cast<Int128>(n * (n - 1) / 2) * (2 * n - 1) / 3;
+}
 
-// regionprops.eccentricity: sqrt(1 - l2 / l1) of the eigenvalues l1 >= l2 of the inertia tensor of the pixel centres (no variance of the
-// pixel itself: one pixel gives 0, any straight line 1). The central moments are differences of exact integers, so that nothing cancels, and
-// 1 - l2 / l1 is evaluated as (l1 - l2) / l1.
+// regionprops.eccentricity: sqrt(1 - l2 / l1) of the eigenvalues l1 >= l2 of the inertia tensor of
+// the pixel centres (no variance of the pixel itself: one pixel gives 0, any straight line 1). The
+// central moments are differences of exact integers, so that nothing cancels, and 1 - l2 / l1 is
+// evaluated as (l1 - l2) / l1.
 double Eccentricity(int64_t area, const Moments& m) {
   const auto n = static_cast<Int128>(area);
   const auto scale = static_cast<double>(area) * static_cast<double>(area);
@@ -42,13 +48,15 @@ double Eccentricity(int64_t area, const Moments& m) {
   return std::sqrt(std::min(spread / major, 1.0));
 }
 
-// The runs of each label together, in raster order: a counting sort. order[begin[k] .. begin[k + 1]) are the indices of label k + 1's runs.
+// The runs of each label together, in raster order: a counting sort. order[begin[k] .. begin[k +
+// 1]) are the indices of label k + 1's runs.
 void GroupRuns(const Objects& objects, std::vector<size_t>& begin, std::vector<int32_t>& order) {
   begin.assign(static_cast<size_t>(objects.count) + 2, 0);
   for (const Run& run : objects.runs) ++begin[static_cast<size_t>(run.label) + 1];
   for (size_t i = 1; i < begin.size(); ++i) begin[i] += begin[i - 1];
   order.resize(objects.runs.size());
-  // begin[label] is where label's runs start and moves on as they are placed; afterwards it is where they end.
+  // begin[label] is where label's runs start and moves on as they are placed; afterwards it is
+  // where they end.
   for (size_t i = 0; i < objects.runs.size(); ++i) {
     order[begin[static_cast<size_t>(objects.runs[i].label)]++] = static_cast<int32_t>(i);
   }
@@ -56,22 +64,28 @@ void GroupRuns(const Objects& objects, std::vector<size_t>& begin, std::vector<i
 
 void SetBits(uint64_t* row, int64_t x0, int64_t x1) {
   for (int64_t word = x0 / 64; word <= (x1 - 1) / 64; ++word) {
-    const int64_t from = std::max<int64_t>(x0 - 64 * word, 0), to = std::min<int64_t>(x1 - 64 * word, 64);
+    const int64_t from = std::max<int64_t>(x0 - 64 * word, 0),
+                  to = std::min<int64_t>(x1 - 64 * word, 64);
     row[word] |= (~uint64_t{0} >> (64 - (to - from))) << from;
   }
 }
 
-// skimage.measure.perimeter(mask, neighborhood=4) (Benkrid and Crookes, "Design and FPGA Implementation of a Perimeter Estimator"): border
-// pixels are those with a 4-neighbour outside the object; each weighs 1, sqrt 2 or (1 + sqrt 2) / 2 by how many border pixels it has among its
+// skimage.measure.perimeter(mask, neighborhood=4) (Benkrid and Crookes, "Design and FPGA
+// Implementation of a Perimeter Estimator"): border pixels are those with a 4-neighbour outside the
+// object; each weighs 1, sqrt 2 or (1 + sqrt 2) / 2 by how many border pixels it has among its
 // 4-neighbours and its diagonal ones, or nothing (isolated pixels, line ends).
 class PerimeterMeter {
  public:
-  double Measure(const Objects& objects, const int32_t* runs, const int32_t* runs_end, const ShapeRow& box, const KernelTable& kernels) {
+  double Measure(const Objects& objects, const int32_t* runs, const int32_t* runs_end,
+                 const ShapeRow& box, const KernelTable& kernels) {
     const int64_t height = box.y1 - box.y0, words = (box.x1 - box.x0 + 63) / 64;
-    const int64_t stride = words + 2;  // an empty word on either side, and an empty row above and below
+    const int64_t stride =
+        words + 2;  // an empty word on either side, and an empty row above and below
     mask_.assign(static_cast<size_t>((height + 2) * stride), 0);
     border_.assign(mask_.size(), 0);
-    auto row = [&](std::vector<uint64_t>& image, int64_t y) { return image.data() + (y + 1) * stride + 1; };
+    auto row = [&](std::vector<uint64_t>& image, int64_t y) {
+      return image.data() + (y + 1) * stride + 1;
+    };
     for (const int32_t* i = runs; i != runs_end; ++i) {
       const Run& run = objects.runs[static_cast<size_t>(*i)];
       SetBits(row(mask_, run.y - box.y0), run.x0 - box.x0, run.x1 - box.x0);
@@ -80,16 +94,19 @@ class PerimeterMeter {
       const uint64_t *above = row(mask_, y - 1), *here = row(mask_, y), *below = row(mask_, y + 1);
       uint64_t* border = row(border_, y);
       for (int64_t i = 0; i < words; ++i) {
-        const uint64_t left = here[i] << 1 | here[i - 1] >> 63, right = here[i] >> 1 | here[i + 1] << 63;
+        const uint64_t left = here[i] << 1 | here[i - 1] >> 63,
+                       right = here[i] >> 1 | here[i + 1] << 63;
         border[i] = here[i] & ~(above[i] & below[i] & left & right);
       }
     }
     int64_t counts[3] = {0, 0, 0};
     for (int64_t y = 0; y < height; ++y) {
-      kernels.perimeter_row(row(border_, y - 1), row(border_, y), row(border_, y + 1), words, counts);
+      kernels.perimeter_row(row(border_, y - 1), row(border_, y), row(border_, y + 1), words,
+                            counts);
     }
     const double root = std::sqrt(2.0);
-    return static_cast<double>(counts[0]) + static_cast<double>(counts[1]) * root + static_cast<double>(counts[2]) * ((1 + root) / 2);
+    return static_cast<double>(counts[0]) + static_cast<double>(counts[1]) * root +
+           static_cast<double>(counts[2]) * ((1 + root) / 2);
   }
 
  private:
@@ -98,10 +115,12 @@ class PerimeterMeter {
 
 }  // namespace
 
-void MeasureShapes(const Objects& objects, const ShapeFeatures& features, std::vector<ShapeRow>& rows) {
+void MeasureShapes(const Objects& objects, const ShapeFeatures& features,
+                   std::vector<ShapeRow>& rows) {
   const auto count = static_cast<size_t>(objects.count);
   constexpr int32_t kFar = std::numeric_limits<int32_t>::max();
-  rows.assign(count, ShapeRow{0, 0, kNan, kNan, kFar, kFar, 0, 0, features.perimeter ? 0 : kNan, features.eccentricity ? 0 : kNan});
+  rows.assign(count, ShapeRow{0, 0, kNan, kNan, kFar, kFar, 0, 0, features.perimeter ? 0 : kNan,
+                              features.eccentricity ? 0 : kNan});
   thread_local std::vector<Moments> moments;
   moments.assign(count, Moments{});
   for (const Run& run : objects.runs) {
@@ -143,8 +162,10 @@ void MeasureShapes(const Objects& objects, const ShapeFeatures& features, std::v
   const KernelTable& kernels = Kernels();
   for (size_t i = 0; i < count; ++i) {
     if (rows[i].area == 0) continue;
-    // ends[label] is the end of that label's runs and the begin of the next one's; label 0 has none.
-    rows[i].perimeter = meter.Measure(objects, order.data() + ends[i], order.data() + ends[i + 1], rows[i], kernels);
+    // ends[label] is the end of that label's runs and the begin of the next one's; label 0 has
+    // none.
+    rows[i].perimeter = meter.Measure(objects, order.data() + ends[i], order.data() + ends[i + 1],
+                                      rows[i], kernels);
   }
 }
 
@@ -170,7 +191,8 @@ void MeasureIntensity(const Objects& objects, const Plane& image, std::vector<In
     if (areas[i] == 0) {
       rows[i] = {0, kNan, kNan, kNan};
     } else {
-      rows[i] = {total, total / static_cast<double>(areas[i]), s.nan ? kNan : s.min, s.nan ? kNan : s.max};
+      rows[i] = {total, total / static_cast<double>(areas[i]), s.nan ? kNan : s.min,
+                 s.nan ? kNan : s.max};
     }
   }
 }

@@ -13,33 +13,39 @@ namespace tilecast {
 // Shape of one object; skimage.measure.regionprops definitions (0.26).
 struct ShapeRow {
   int32_t label;
-  int64_t area;                     // px
-  double centroid_y, centroid_x;    // px, mean of pixel centres
-  int32_t y0, x0, y1, x1;           // half-open bounding box, px
-  // regionprops.perimeter = skimage.measure.perimeter(mask, 4) of the object alone, px (Benkrid and Crookes): its border pixels (those with
-  // a 4-neighbour outside) weigh 1, sqrt 2 or (1 + sqrt 2) / 2 by how many 4- and diagonal neighbours are border pixels too. Isolated pixels
-  // and line ends weigh nothing: a single pixel, or two, have perimeter 0. NaN when not asked for.
+  int64_t area;                   // px
+  double centroid_y, centroid_x;  // px, mean of pixel centres
+  int32_t y0, x0, y1, x1;         // half-open bounding box, px
+  // regionprops.perimeter = skimage.measure.perimeter(mask, 4) of the object alone, px (Benkrid and
+  // Crookes): its border pixels (those with a 4-neighbour outside) weigh 1, sqrt 2 or (1 + sqrt 2)
+  // / 2 by how many 4- and diagonal neighbours are border pixels too. Isolated pixels and line ends
+  // weigh nothing: a single pixel, or two, have perimeter 0. NaN when not asked for.
   double perimeter;
-  // regionprops.eccentricity = sqrt(1 - l2 / l1), l1 >= l2 the eigenvalues of the covariance of the pixel centres, without the 1/12 that
-  // pixels of unit size would add: 0 for one pixel and for a square, 1 for any straight line. NaN when not asked for.
+  // regionprops.eccentricity = sqrt(1 - l2 / l1), l1 >= l2 the eigenvalues of the covariance of the
+  // pixel centres, without the 1/12 that pixels of unit size would add: 0 for one pixel and for a
+  // square, 1 for any straight line. NaN when not asked for.
   double eccentricity;
 };
 
-// Intensity of one object on one image. Integer images: integrated, min and max are exact (sums in int64); float images sum in float64.
+// Intensity of one object on one image. Integer images: integrated, min and max are exact (sums in
+// int64); float images sum in float64.
 struct IntensityRow {
   double integrated, mean, min, max;
 };
 
 struct ShapeFeatures {
-  bool perimeter = false;     // costs a pass over each object's box
+  bool perimeter = false;  // costs a pass over each object's box
   bool eccentricity = false;
 };
 
-// One row per object, in label order; `rows` is resized to objects.count. Labels that own no pixel get area 0, an empty box at the origin,
-// NaN centroid, and 0 for the features asked for. Moments are exact integers until the last step.
-void MeasureShapes(const Objects& objects, const ShapeFeatures& features, std::vector<ShapeRow>& rows);
-// `image` has the objects' shape (kOpShape otherwise); any dtype. Labels that own no pixel get integrated 0 and NaN. An object with a NaN
-// pixel gets NaN throughout. float32 images are summed in float64 (numpy's mean of float32 is less precise).
+// One row per object, in label order; `rows` is resized to objects.count. Labels that own no pixel
+// get area 0, an empty box at the origin, NaN centroid, and 0 for the features asked for. Moments
+// are exact integers until the last step.
+void MeasureShapes(const Objects& objects, const ShapeFeatures& features,
+                   std::vector<ShapeRow>& rows);
+// `image` has the objects' shape (kOpShape otherwise); any dtype. Labels that own no pixel get
+// integrated 0 and NaN. An object with a NaN pixel gets NaN throughout. float32 images are summed
+// in float64 (numpy's mean of float32 is less precise).
 void MeasureIntensity(const Objects& objects, const Plane& image, std::vector<IntensityRow>& rows);
 
 }  // namespace tilecast

@@ -29,15 +29,21 @@ void CopyRows(const Plane& in, const Plane& out) {
   if (in.data == out.data && in.stride == out.stride) return;
   for (int64_t y = 0; y < in.height; ++y) {
     // memmove: a caller may finish in place with another stride.
-    if (in.width > 0) std::memmove(out.row<std::byte>(y), in.row<std::byte>(y), static_cast<size_t>(in.row_bytes()));
+    if (in.width > 0)
+      std::memmove(out.row<std::byte>(y), in.row<std::byte>(y),
+                   static_cast<size_t>(in.row_bytes()));
   }
 }
 
-int Index(DType dtype) { return static_cast<int>(dtype); }
+int Index(DType dtype) {
+  return static_cast<int>(dtype);
+}
 
 }  // namespace
 
-DType ProjectionAccumulator(Projection kind, DType in) { return kind == Projection::kMax ? in : SumDType(in); }
+DType ProjectionAccumulator(Projection kind, DType in) {
+  return kind == Projection::kMax ? in : SumDType(in);
+}
 
 DType ProjectionResult(Projection kind, DType in) {
   return kind == Projection::kMean ? DType::kF32 : ProjectionAccumulator(kind, in);
@@ -48,15 +54,18 @@ void ProjectFirst(Projection kind, const Plane& in, const Plane& acc) {
   RequireDType("project", "the accumulator", acc, ProjectionAccumulator(kind, in.dtype));
   if (kind == Projection::kMax) return CopyRows(in, acc);
   const auto first = Kernels().sum_first[Index(in.dtype)];
-  for (int64_t y = 0; y < in.height; ++y) first(in.row<std::byte>(y), acc.row<std::byte>(y), in.width);
+  for (int64_t y = 0; y < in.height; ++y)
+    first(in.row<std::byte>(y), acc.row<std::byte>(y), in.width);
 }
 
 void ProjectNext(Projection kind, const Plane& in, const Plane& acc) {
   RequireShape("project", "a plane of the stack", in, acc.height, acc.width);
   RequireDType("project", "the accumulator", acc, ProjectionAccumulator(kind, in.dtype));
   const KernelTable& kernels = Kernels();
-  const auto next = kind == Projection::kMax ? kernels.max[Index(in.dtype)] : kernels.sum_next[Index(in.dtype)];
-  for (int64_t y = 0; y < in.height; ++y) next(in.row<std::byte>(y), acc.row<std::byte>(y), in.width);
+  const auto next =
+      kind == Projection::kMax ? kernels.max[Index(in.dtype)] : kernels.sum_next[Index(in.dtype)];
+  for (int64_t y = 0; y < in.height; ++y)
+    next(in.row<std::byte>(y), acc.row<std::byte>(y), in.width);
 }
 
 void ProjectFinish(Projection kind, int64_t count, const Plane& acc, const Plane& out) {
@@ -66,13 +75,17 @@ void ProjectFinish(Projection kind, int64_t count, const Plane& acc, const Plane
     return CopyRows(acc, out);
   }
   RequireDType("project", "the result", out, DType::kF32);
-  if (count < 1) throw Error(Code::kInvalidArgument, "project: a mean needs at least one plane, got " + std::to_string(count));
+  if (count < 1)
+    throw Error(Code::kInvalidArgument,
+                "project: a mean needs at least one plane, got " + std::to_string(count));
   const auto finish = Kernels().mean_finish[Index(acc.dtype)];
   if (finish == nullptr) {
-    throw Error(Code::kOpDtype, "project: the accumulator of a mean must be uint32, int32 or float64, got " +
-                                    std::string(DTypeName(acc.dtype)));
+    throw Error(Code::kOpDtype,
+                "project: the accumulator of a mean must be uint32, int32 or float64, got " +
+                    std::string(DTypeName(acc.dtype)));
   }
-  for (int64_t y = 0; y < acc.height; ++y) finish(acc.row<std::byte>(y), static_cast<double>(count), out.row<float>(y), acc.width);
+  for (int64_t y = 0; y < acc.height; ++y)
+    finish(acc.row<std::byte>(y), static_cast<double>(count), out.row<float>(y), acc.width);
 }
 
 }  // namespace tilecast

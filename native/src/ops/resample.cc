@@ -21,10 +21,12 @@ void RequireHalf(std::string_view op, const Plane& in, const Plane& out) {
 
 void RequireFactor(std::string_view op, int64_t factor) {
   if (factor >= 1) return;
-  throw Error(Code::kInvalidArgument, std::string(op) + ": the factor must be at least 1, got " + std::to_string(factor));
+  throw Error(Code::kInvalidArgument,
+              std::string(op) + ": the factor must be at least 1, got " + std::to_string(factor));
 }
 
-// The mean of two pixels where the image ends in the middle of a block: integers round half to even.
+// The mean of two pixels where the image ends in the middle of a block: integers round half to
+// even.
 template <class T>
 T MeanOfTwo(T a, T b) {
   if constexpr (IsFloat(DTypeOf<T>::value)) {
@@ -35,7 +37,8 @@ T MeanOfTwo(T a, T b) {
   }
 }
 
-// Source position of output pixel `i` of an enlargement: between source pixels `low` and `low + 1`, at fraction t.
+// Source position of output pixel `i` of an enlargement: between source pixels `low` and `low + 1`,
+// at fraction t.
 struct Sample {
   int64_t low, high;
   float t;
@@ -54,15 +57,18 @@ void HalveMean(const Plane& in, const Plane& out) {
   const auto halve = Kernels().halve_mean[static_cast<int>(in.dtype)];
   const int64_t full_width = in.width / 2, full_height = in.height / 2;
   for (int64_t y = 0; y < full_height; ++y) {
-    halve(in.row<std::byte>(2 * y), in.row<std::byte>(2 * y + 1), out.row<std::byte>(y), full_width);
+    halve(in.row<std::byte>(2 * y), in.row<std::byte>(2 * y + 1), out.row<std::byte>(y),
+          full_width);
   }
-  // An odd last column has blocks of two above each other, an odd last row blocks of two side by side, the corner one pixel.
+  // An odd last column has blocks of two above each other, an odd last row blocks of two side by
+  // side, the corner one pixel.
   if (full_width == out.width && full_height == out.height) return;
   Visit(in.dtype, [&](auto zero) {
     using T = decltype(zero);
     if (full_width < out.width) {
       for (int64_t y = 0; y < full_height; ++y) {
-        out.row<T>(y)[full_width] = MeanOfTwo(in.row<T>(2 * y)[2 * full_width], in.row<T>(2 * y + 1)[2 * full_width]);
+        out.row<T>(y)[full_width] =
+            MeanOfTwo(in.row<T>(2 * y)[2 * full_width], in.row<T>(2 * y + 1)[2 * full_width]);
       }
     }
     if (full_height < out.height) {
@@ -89,7 +95,8 @@ void HalveStride(const Plane& in, const Plane& out) {
 void BlockMean(const Plane& in, int64_t factor, const Plane& out) {
   RequireFactor("blockMean", factor);
   RequireDType("blockMean", "the result", out, DType::kF32);
-  RequireShape("blockMean", "the result", out, (in.height + factor - 1) / factor, (in.width + factor - 1) / factor);
+  RequireShape("blockMean", "the result", out, (in.height + factor - 1) / factor,
+               (in.width + factor - 1) / factor);
   const auto add = Kernels().block_sum[static_cast<int>(in.dtype)];
   thread_local std::vector<double> sums;
   for (int64_t by = 0; by < out.height; ++by) {
@@ -99,7 +106,8 @@ void BlockMean(const Plane& in, int64_t factor, const Plane& out) {
     float* dst = out.row<float>(by);
     for (int64_t bx = 0; bx < out.width; ++bx) {
       const int64_t width = std::min((bx + 1) * factor, in.width) - bx * factor;
-      dst[bx] = static_cast<float>(sums[static_cast<size_t>(bx)] / static_cast<double>(width * (y1 - y0)));
+      dst[bx] = static_cast<float>(sums[static_cast<size_t>(bx)] /
+                                   static_cast<double>(width * (y1 - y0)));
     }
   }
 }
@@ -108,13 +116,16 @@ void EnlargeBilinear(const Plane& in, int64_t factor, const Plane& out) {
   RequireFactor("enlargeBilinear", factor);
   RequireDType("enlargeBilinear", "the image", in, DType::kF32);
   RequireDType("enlargeBilinear", "the result", out, DType::kF32);
-  RequireShape("enlargeBilinear", "the image", in, (out.height + factor - 1) / factor, (out.width + factor - 1) / factor);
+  RequireShape("enlargeBilinear", "the image", in, (out.height + factor - 1) / factor,
+               (out.width + factor - 1) / factor);
   if (out.height == 0 || out.width == 0) return;
 
-  // Columns first: each source row is widened once and serves about `factor` output rows, which are blends of two widened rows.
+  // Columns first: each source row is widened once and serves about `factor` output rows, which are
+  // blends of two widened rows.
   thread_local std::vector<Sample> columns;
   columns.resize(static_cast<size_t>(out.width));
-  for (int64_t x = 0; x < out.width; ++x) columns[static_cast<size_t>(x)] = SampleOf(x, factor, in.width);
+  for (int64_t x = 0; x < out.width; ++x)
+    columns[static_cast<size_t>(x)] = SampleOf(x, factor, in.width);
   thread_local std::vector<float> widened;
   widened.resize(static_cast<size_t>(2 * out.width));
   int64_t held[2] = {-1, -1};  // the source rows in the two halves of `widened`

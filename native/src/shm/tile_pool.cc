@@ -3,8 +3,8 @@
 // arrival, and the errors.
 #include "shm/tile_pool.h"
 
-#include <map>
 #include <unistd.h>
+#include <map>
 
 #include <algorithm>
 #include <condition_variable>

@@ -37,8 +37,8 @@ class TilePool {
   // pre-faulted by all cores. Throws kPoolMemory with advice when /dev/shm is full (nothing is left
   // behind), kInvalidArgument for zero or absurd sizes.
   static std::shared_ptr<TilePool> Create(uint64_t slot_bytes, uint32_t slots);
-  // The pool of this id if this process made it and still has it, else null: for the other threads of the process, which share its
-  // mapping.
+  // The pool of this id if this process made it and still has it, else null: for the other threads
+  // of the process, which share its mapping.
   static std::shared_ptr<TilePool> Find(const std::string& id);
   ~TilePool();  // unmaps and unlinks
   TilePool(const TilePool&) = delete;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Chunks, shards and their index.
-// Format: Zarr core specification v3 (regular grid, default chunk keys), ZEP 2 sharding_indexed codec; Zarr v2 for format 2.
+// Format: Zarr core specification v3 (regular grid, default chunk keys), ZEP 2 sharding_indexed
+// codec; Zarr v2 for format 2.
 #include "zarr/plane_writer.h"
 
 #include <fcntl.h>
@@ -46,7 +47,9 @@ void MakeDirectories(const std::string& path) {
 }
 
 int Create(const std::string& path) {
-  const auto open = [&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666); };
+  const auto open = [&] {
+    return ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  };
   int fd = open();
   if (fd < 0 && errno == ENOENT) {
     MakeDirectories(path.substr(0, path.rfind('/')));
@@ -95,7 +98,7 @@ void WriteTextFile(const std::string& path, const std::string& text) {
 struct PlaneWriter::Impl {
   BloscEncoder blosc;
   ZSTD_CCtx* zstd = nullptr;
-  std::vector<std::byte> raw;  // a chunk as plain bytes, for codecs that are not Blosc
+  std::vector<std::byte> raw;        // a chunk as plain bytes, for codecs that are not Blosc
   std::unique_ptr<std::byte[]> out;  // not zeroed: only what is written is touched
   size_t capacity = 0;
   std::vector<std::byte> index;
@@ -140,7 +143,8 @@ struct PlaneWriter::Impl {
     if (zstd == nullptr) zstd = ZSTD_createCCtx();
     const size_t bound = ZSTD_compressBound(bytes);
     const size_t n = ZSTD_compressCCtx(zstd, Reserve(used, bound), bound, plain, bytes, e.level);
-    if (ZSTD_isError(n) != 0) throw Error(Code::kInternal, std::string("zstd: ") + ZSTD_getErrorName(n));
+    if (ZSTD_isError(n) != 0)
+      throw Error(Code::kInternal, std::string("zstd: ") + ZSTD_getErrorName(n));
     return n;
   }
 };

@@ -15,16 +15,19 @@ namespace tilecast {
 enum class ChunkCodec : uint8_t { kNone, kBloscLz4, kBloscZstd, kZstd };
 
 struct ZarrEncoding {
-  int format = 3;      // zarr_format: 2 or 3
-  bool sharded = true;  // one shard a plane (zarr v3 sharding_indexed, index at the end, crc32c); false: a file a chunk
+  int format = 3;       // zarr_format: 2 or 3
+  bool sharded = true;  // one shard a plane (zarr v3 sharding_indexed, index at the end, crc32c);
+                        // false: a file a chunk
   ChunkCodec codec = ChunkCodec::kBloscLz4;
   int level = 5;
   int64_t chunk = 512;  // px, both axes; planes smaller than that get one chunk of their own size
-  // Between the parts of a chunk key. Shards are few, so that their keys need no folders: '.' saves the file system two a plane.
+  // Between the parts of a chunk key. Shards are few, so that their keys need no folders: '.' saves
+  // the file system two a plane.
   char separator = '/';
 };
 
-// Where a plane goes: `dir` is the array's folder, `lead` the chunk indexes of the axes before y and x, joined by the separator
+// Where a plane goes: `dir` is the array's folder, `lead` the chunk indexes of the axes before y
+// and x, joined by the separator
 // ("0/1", "" when there are none).
 struct PlaneTarget {
   std::string dir;
@@ -36,15 +39,17 @@ struct PlaneTarget {
 // Writes a whole small file, making its folders. Throws kIo with the path.
 void WriteTextFile(const std::string& path, const std::string& text);
 
-// One per thread; keeps its buffers. Chunks that are zero throughout are left out (the fill value is 0).
+// One per thread; keeps its buffers. Chunks that are zero throughout are left out (the fill value
+// is 0).
 class PlaneWriter {
  public:
   PlaneWriter();
   ~PlaneWriter();
-  // `sync` is never done: results are as durable as the file system makes them. Throws kIo with the path.
-  // Returns the bytes written.
+  // `sync` is never done: results are as durable as the file system makes them. Throws kIo with the
+  // path. Returns the bytes written.
   int64_t Write(const Plane& plane, const PlaneTarget& target, const ZarrEncoding& encoding);
-  // Removes what an earlier Write left at `target`, if anything: a plane that failed must not show old pixels.
+  // Removes what an earlier Write left at `target`, if anything: a plane that failed must not show
+  // old pixels.
   static void Erase(const PlaneTarget& target, const ZarrEncoding& encoding);
 
  private:

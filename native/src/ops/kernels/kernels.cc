@@ -14,12 +14,14 @@ namespace tilecast {
 namespace {
 
 // In this order: later parts use earlier ones.
+// clang-format off
 #include "ops/kernels/vector.inc"
 #include "ops/kernels/point.inc"
 #include "ops/kernels/bits.inc"
 #include "ops/kernels/reduce.inc"
 #include "ops/kernels/gaussian.inc"
 #include "ops/kernels/resample.inc"
+// clang-format on
 
 }  // namespace
 
@@ -29,7 +31,7 @@ namespace {
 #define TILECAST_TEXT(a) TILECAST_TEXT_(a)
 // One entry for each DType, in its order.
 #define TILECAST_EACH(f) \
-  { f<uint8_t>, f<int8_t>, f<uint16_t>, f<int16_t>, f<uint32_t>, f<int32_t>, f<float>, f<double> }
+  {f<uint8_t>, f<int8_t>, f<uint16_t>, f<int16_t>, f<uint32_t>, f<int32_t>, f<float>, f<double>}
 
 extern const KernelTable TILECAST_CONCAT(kKernels_, TILECAST_KERNEL_TARGET);
 const KernelTable TILECAST_CONCAT(kKernels_, TILECAST_KERNEL_TARGET) = {
@@ -52,7 +54,8 @@ const KernelTable TILECAST_CONCAT(kKernels_, TILECAST_KERNEL_TARGET) = {
     .max = TILECAST_EACH(MaxRow),
     .sum_first = TILECAST_EACH(SumFirstRow),
     .sum_next = TILECAST_EACH(SumNextRow),
-    .mean_finish = {nullptr, nullptr, nullptr, nullptr, MeanFinishRow<uint32_t>, MeanFinishRow<int32_t>, nullptr, MeanFinishRow<double>},
+    .mean_finish = {nullptr, nullptr, nullptr, nullptr, MeanFinishRow<uint32_t>,
+                    MeanFinishRow<int32_t>, nullptr, MeanFinishRow<double>},
     .halve_mean = TILECAST_EACH(HalveMeanRow),
     .block_sum = TILECAST_EACH(BlockSumRow),
     .lerp = LerpRow,
