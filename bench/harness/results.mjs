@@ -19,7 +19,7 @@ function portable(_key, value) {
 export function writeResult(name, result) {
   const folder = join(root, "bench/results");
   mkdirSync(folder, { recursive: true });
-  const date = result.stamp.date.slice(0, 16).replace(/[-:]/g, "").replace("T", "-");
+  const date = result.stamp.date.slice(0, 19).replace(/[-:]/g, "").replace("T", "-");
   const path = join(folder, `${name}-${date}.json`);
   writeFileSync(path, `${JSON.stringify(result, portable, 1)}\n`);
   return relative(root, path);

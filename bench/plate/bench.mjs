@@ -102,10 +102,11 @@ class PlateBench {
     this.out = join(options.out, "trial");
   }
 
-  /** The state that every trial starts from: no output, nothing left to write back, and others asleep. */
+  /** The state that every trial starts from: no output, the plate in the page cache, nothing left to write back, and others asleep. */
   async prepare() {
     rmSync(this.out, { recursive: true, force: true });
     mkdirSync(this.options.out, { recursive: true });
+    for (const [path] of this.plate.files) readFileSync(path);
     await output("sync", []);
     return quiet(this.options.maxWaitS);
   }
@@ -118,10 +119,9 @@ class PlateBench {
     return { ...program.told(said), ...cost };
   }
 
-  /** Loads every program and its libraries into the page cache, compiles what numba compiles, and leaves tilecast's output for a look. */
+  /** Brings every program and its libraries into the page cache, lets numba compile, and notes what files tilecast writes. */
   async warmUp() {
-    say("warming up: the plate's files, and each program once");
-    for (const [path] of this.plate.files) readFileSync(path);
+    say("warming up: each program once");
     const one = await plate(this.plate.name, 1, say);
     for (const name of this.options.programs.filter((n) => n !== "tilecast")) {
       rmSync(this.out, { recursive: true, force: true });
@@ -202,7 +202,8 @@ function evaluate({ trials, verdicts }, names) {
         wallS: all(n, "wall_s"),
         runS: all(n, "runS"),
         megapixelsPerSecond: mpx / all(n, "runS").median,
-        cpuS: spread(trials[n].map((t) => t.user_s + t.system_s)),
+        userS: all(n, "user_s"),
+        systemS: all(n, "system_s"),
         maxRssMb: all(n, "max_rss_mb"),
         foreignCores: trials[n].some((t) => t.foreign_cores === null) ? null : all(n, "foreign_cores"),
         objects: trials[n][0].objects,
@@ -241,7 +242,7 @@ function report(options, thePlate, result, titles) {
     "",
     stampLine(result.stamp),
     "",
-    `Median (min..max) of ${options.rounds} rounds, seconds. Output on ${result.outputFileSystem ?? "an unknown file system"}.`,
+    `Seconds: median (min..max) of ${options.rounds} rounds. Output on ${result.outputFileSystem ?? "an unknown file system"}.`,
     "",
     table(
       [
@@ -249,7 +250,7 @@ function report(options, thePlate, result, titles) {
         "whole process",
         "own clock",
         "Mpx/s",
-        "CPU s",
+        "CPU s user + system",
         "RSS MB",
         "out MB",
         "objects",
@@ -263,7 +264,7 @@ function report(options, thePlate, result, titles) {
           figure(s.wallS),
           figure(s.runS),
           s.megapixelsPerSecond.toFixed(1),
-          s.cpuS.median.toFixed(1),
+          `${s.userS.median.toFixed(1)} + ${s.systemS.median.toFixed(1)}`,
           s.maxRssMb.median.toFixed(0),
           s.outputMb.toFixed(1),
           String(s.objects),
@@ -273,12 +274,16 @@ function report(options, thePlate, result, titles) {
       }),
     ),
     "",
-    table(
-      ["tilecast is so many times as fast as", "whole process", "own clock"],
-      Object.entries(ratios).map(([n, r]) => [titles[n].title, times(r.wall), times(r.run)]),
-    ),
-    "",
-    `Limits, ${options.threads} processes: reading the plate's files from the page cache ${figure(limits.readS)} s (${gb(limits.readMbPerS)}), ` +
+    ...(options.programs.length === 1
+      ? []
+      : [
+          table(
+            ["tilecast is so many times as fast as", "whole process", "own clock"],
+            Object.entries(ratios).map(([n, r]) => [titles[n].title, times(r.wall), times(r.run)]),
+          ),
+          "",
+        ]),
+    `Limits, by as many processes as the programs have threads (${options.threads}): reading the plate's files from the page cache ${figure(limits.readS)} s (${gb(limits.readMbPerS)}), ` +
       `writing files of tilecast's output's sizes ${figure(limits.writeS)} s (${gb(limits.writeMbPerS)}), ` +
       `copying memory ${gb(limits.copyMbPerS)}.`,
     `Reading and writing at these rates alone would take ${(100 * result.limitShareOfRun).toFixed(0)} % of tilecast's own run time.`,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The plates that the benchmark runs over: generated once into the cache, or the real one, each with its illumination and its oracle.
 
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { output } from "../harness/launch.mjs";
 import { cacheFolder, python, root } from "../harness/machine.mjs";
@@ -41,6 +42,8 @@ async function generate(name, wells, say) {
     if (!whole && count !== wells) continue;
     const want = { ...shape, wells: count, compression };
     if (!whole) {
+      // What an interrupted attempt left.
+      rmSync(join(path, "plate"), { recursive: true, force: true });
       mkdirSync(path, { recursive: true });
       const args = Object.entries(want).flatMap(([key, value]) => [`--${key}`, String(value)]);
       await python3(say, `generating the plate ${path}`, script("make_plate.py", path, ...args));
@@ -59,7 +62,9 @@ async function realPlate(say) {
   const folder = process.env.TILECAST_BENCH_REAL_PLATE ?? join(root, "../shared/data/imagexpress-plate");
   if (!existsSync(folder))
     throw new Error(`no plate at ${folder}: set TILECAST_BENCH_REAL_PLATE to an ImageXpress plate's folder`);
-  const illumination = join(cacheFolder(), "real-illumination");
+  // Another folder is another plate, with an illumination and an oracle of its own.
+  const pixels = `real-${createHash("sha256").update(resolve(folder)).digest("hex").slice(0, 8)}`;
+  const illumination = join(cacheFolder(), `illumination-${pixels}`);
   const npy = join(illumination, "illum_w{c}.npy");
   if (!existsSync(join(illumination, "illum_w1.tif"))) {
     mkdirSync(illumination, { recursive: true });
@@ -74,7 +79,7 @@ async function realPlate(say) {
       "    tifffile.imwrite(p.with_suffix('.tif'), numpy.load(p), metadata=None)";
     await output(python(), ["-c", convert, illumination]);
   }
-  return { folder, illumination };
+  return { folder, illumination, pixels };
 }
 
 /**
@@ -85,14 +90,16 @@ async function realPlate(say) {
 export async function plate(name, wells, say) {
   let folder;
   let illumination;
+  let pixels;
   let background;
   if (name === "real") {
-    ({ folder, illumination } = await realPlate(say));
+    ({ folder, illumination, pixels } = await realPlate(say));
     background = 0;
   } else {
     const path = await generate(name, Math.min(wells ?? shape.wells, shape.wells), say);
     folder = join(path, "plate");
     illumination = join(path, "illum");
+    pixels = generated[name].pixels;
     background = 100;
   }
   const subset = wells === undefined ? [] : ["--limit-wells", String(wells)];
@@ -102,7 +109,7 @@ export async function plate(name, wells, say) {
     name,
     folder,
     background,
-    pixels: name === "real" ? "real" : generated[name].pixels,
+    pixels,
     illuminationNpy: join(illumination, "illum_w{c}.npy"),
     illuminationTiff: join(illumination, "illum_w{channel}.tif"),
     subset,

@@ -37,9 +37,10 @@ const peer = (file, ...options) => ({
 /** All programs by name, for so many threads or processes. */
 export function programs(threads) {
   const n = String(threads);
+  const count = (what) => `${n} ${what}${threads === 1 ? "" : "s"}`;
   return {
     tilecast: {
-      title: `tilecast, ${n} threads`,
+      title: `tilecast, ${count("thread")}`,
       command: (plate, out) => [
         process.execPath,
         tilecastProgram(),
@@ -65,7 +66,7 @@ export function programs(threads) {
       ],
     },
     tuned: {
-      title: `Python tuned, ${n} threads`,
+      title: `Python tuned, ${count("thread")}`,
       ...peer("base_tuned.py", "--writer", "raw", "--shard", "--workers", n),
     },
     "naive-n": {

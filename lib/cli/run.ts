@@ -108,7 +108,7 @@ function summary(r: RunReport): string {
   const count = (n: number, what: string) => (n > 0 ? `, ${n} ${what}` : "");
   const lines = [
     `${c.bold(mark)}  ${r.planes.done} of ${r.planes.total} planes in ${duration(r.seconds)}${count(r.planes.reused, "reused")}${count(r.planes.failed, "failed")}${count(r.planes.cancelled, "cancelled")}`,
-    `  ${r.objects.toLocaleString("en")} objects, ${r.wells.length} wells, ${r.megapixels.toFixed(0)} Mpx at ${r.megapixelsPerSecond.toFixed(0)} Mpx/s, ${r.megabytesWritten.toFixed(1)} MB written`,
+    `  ${r.objects.toLocaleString("en")} objects, ${r.wells.length} well${r.wells.length === 1 ? "" : "s"}, ${r.megapixels.toFixed(0)} Mpx at ${r.megapixelsPerSecond.toFixed(0)} Mpx/s, ${r.megabytesWritten.toFixed(1)} MB written`,
   ];
   for (const f of r.failures.slice(0, 10))
     lines.push(c.red(`  ${f.well} site ${f.site} channel ${f.channel}: ${f.message} (${f.code})`));

@@ -99,11 +99,10 @@ export class Ledger {
   }
 
   /** Complete wells of earlier runs of the same pipeline that this run does not select. */
-  otherWells(files: readonly string[]): WellState[] {
+  otherWells(): WellState[] {
     const common = new Set([...this.#wells.values()].map((e) => e.key.split("-")[0]));
-    return files
-      .filter((f) => f.endsWith(".json"))
-      .map((f) => f.slice(0, -".json".length))
+    return this.states
+      .list()
       .filter((well) => !this.#wells.has(well))
       .map((well) => this.states.load(well))
       .filter((s): s is WellState => s !== null && s.status === "done" && common.has(s.key.split("-")[0]));

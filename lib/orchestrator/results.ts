@@ -303,7 +303,7 @@ function reportData(end: RunEnd, report: RunReport, contrast: readonly Contrast[
           return [`${label}: objects`, ...shownColumns(plan).map(({ name }) => `${label}: ${name} (mean)`)];
         })
       : [],
-    thumbnails: ledger.wells().flatMap(({ state }) => states.thumbnails(state)),
+    thumbnails: ledger.wells().flatMap(({ state }) => states.thumbnails(state.well)),
     contrast,
     notices: [...plate.notices.map((n) => n.message), ...plan.remarks, ...unusedNotice(plan)],
   };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // run(): a pipeline over a plate, from the catalogue to OME-Zarr, table, run.json and report.
 
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -135,7 +135,7 @@ export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions)
   if (options.resume) ledger.reuse();
 
   const store = new OmeZarrStore(join(out, "plate.ome.zarr"), encoding);
-  const earlier = ledger.otherWells(readdirSync(states.dir));
+  const earlier = ledger.otherWells();
   const todo = ledger.pending();
   if (options.resume) eraseRedone(store, new Set(todo.map((t) => t.job.well)));
   writePlate(store, plate, plan, earlier);

@@ -4,6 +4,7 @@
 import type { DType } from "../image/dtype.js";
 import type { Plate } from "../plates/plate.js";
 import type { ChannelDisplay, MultiscaleImage, OmeZarrStore } from "../stores/ome-zarr.js";
+import { channelTints } from "./channel-color.js";
 import { splitWell } from "./layout.js";
 import type { FieldLayout, ImageLayout, Plan } from "./plan.js";
 import type { WellState } from "./well-state.js";
@@ -13,22 +14,6 @@ export interface Contrast {
   readonly channel: number;
   readonly low: number;
   readonly high: number;
-}
-
-const palette = ["00FFFF", "FF00FF", "FFFF00", "FF6400", "00FF64", "6464FF", "FFFFFF"];
-const named: readonly [RegExp, string][] = [
-  [/dapi|hoechst|405|blue|nuclei|dna/i, "4C7DFF"],
-  [/gfp|fitc|488|green|alexa ?4/i, "00FF66"],
-  [/tritc|cy3|rfp|561|mcherry|orange|txred|texas/i, "FF7A00"],
-  [/cy5|647|far.?red|640/i, "FF2D78"],
-  [/bright|phase|dic|trans/i, "FFFFFF"],
-];
-
-/** RRGGBB for a channel: by what its name says, else from a palette that colour-blind people can tell apart. */
-export function channelColor(name: string | null, index: number, count: number): string {
-  const known = name === null ? undefined : named.find(([re]) => re.test(name));
-  if (known) return known[1];
-  return count === 1 ? "FFFFFF" : (palette[index % palette.length] as string);
 }
 
 function range(dtype: DType): [number, number] {
@@ -65,13 +50,14 @@ export function writeImage(
   for (const image of field.images) {
     if (image.label !== null) continue;
     const [min, max] = range(image.dtype);
+    const colors = channelTints(plate.channels.map((c) => channelLabel(plate, c.channel)));
     const channels = plate.channels.map((c, i): ChannelDisplay => {
       const seen = contrast.find((x) => x.channel === c.channel);
       const low = seen?.low ?? min;
       const high = Math.max(seen?.high ?? max, low + (image.dtype.startsWith("float") ? 1e-6 : 1));
       return {
         label: channelLabel(plate, c.channel),
-        color: channelColor(c.name, i, plate.channels.length),
+        color: (colors[i] ?? "#ffffff").slice(1).toUpperCase(),
         low,
         high,
         min: Math.min(min, low),

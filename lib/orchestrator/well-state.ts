@@ -2,7 +2,7 @@
 // What is kept of each well between runs, in DIR/.tilecast/wells: enough for --resume, the table and the report.
 
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { PlaneRef } from "../plates/plate.js";
 import type { FailureReport, Outcome, Thumbnail } from "./report/report-data.js";
@@ -48,7 +48,16 @@ export function wellKey(common: string, planes: readonly PlaneRef[], root: strin
   return `${createHash("sha256").update(common).digest("hex").slice(0, 32)}-${hash.digest("hex").slice(0, 32)}`;
 }
 
-/** The folder of well states. Every file is replaced by rename, so that a kill never leaves half of one; the JSON goes last. */
+/** What follows the JSON line in a state file. */
+interface Lengths {
+  readonly rowBytes: number;
+  readonly thumbnailBytes: number;
+}
+
+/**
+ * The folder of well states: one file a well, replaced by rename, so that a kill never leaves half of one. A file is one line of JSON,
+ * then the well's table rows, then its thumbnails (float32 pixels, and a byte a pixel of outline where there is one).
+ */
 export class WellStates {
   readonly dir: string;
 
@@ -57,53 +66,58 @@ export class WellStates {
     mkdirSync(this.dir, { recursive: true });
   }
 
+  /** Wells that have a state, in no order. */
+  list(): string[] {
+    return readdirSync(this.dir)
+      .filter((f) => f.endsWith(".state"))
+      .map((f) => f.slice(0, -".state".length));
+  }
+
+  /** The state, or null when there is none or it cannot be read: the well is then simply redone. */
   load(well: string): WellState | null {
     try {
-      const state = JSON.parse(readFileSync(join(this.dir, `${well}.json`), "utf8")) as WellState;
+      const { state } = this.#open(well);
       return state.version === 1 && state.well === well ? state : null;
     } catch {
-      return null; // absent or unreadable: the well is simply redone
+      return null;
     }
   }
 
   /** Forgets a well before it is redone, so that a kill half-way never shows the old state for new pixels. */
   forget(well: string): void {
-    rmSync(join(this.dir, `${well}.json`), { force: true });
+    rmSync(this.#file(well), { force: true });
   }
 
   save(state: WellState, rows: string, thumbnails: readonly Thumbnail[]): void {
-    this.#replace(`${state.well}.csv`, rows);
-    this.#replace(
-      `${state.well}.thumbs`,
-      Buffer.concat(
-        thumbnails.flatMap((t) => [
-          Buffer.from(t.pixels.buffer, t.pixels.byteOffset, t.pixels.byteLength),
-          ...(t.outline === null
-            ? []
-            : [Buffer.from(t.outline.buffer, t.outline.byteOffset, t.outline.byteLength)]),
-        ]),
-      ),
+    const bytes = (a: Float32Array | Uint8Array) => Buffer.from(a.buffer, a.byteOffset, a.byteLength);
+    const table = Buffer.from(rows);
+    const pictures = Buffer.concat(
+      thumbnails.flatMap((t) => [bytes(t.pixels), ...(t.outline === null ? [] : [bytes(t.outline)])]),
     );
-    this.#replace(`${state.well}.json`, JSON.stringify(state));
+    const lengths: Lengths = { rowBytes: table.length, thumbnailBytes: pictures.length };
+    const head = Buffer.from(`${JSON.stringify({ ...state, ...lengths })}\n`);
+    const file = this.#file(state.well);
+    writeFileSync(`${file}.part`, Buffer.concat([head, table, pictures]));
+    renameSync(`${file}.part`, file);
   }
 
+  /** The well's rows of the table. */
   rows(well: string): Buffer {
-    return readFileSync(join(this.dir, `${well}.csv`));
+    const { state, body } = this.#open(well);
+    return body.subarray(0, state.rowBytes);
   }
 
-  thumbnails(state: WellState): Thumbnail[] {
-    const data = readFileSync(join(this.dir, `${state.well}.thumbs`));
-    const buffer = data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength);
-    let at = 0;
+  thumbnails(well: string): Thumbnail[] {
+    const { state, body } = this.#open(well);
+    let at = state.rowBytes;
+    const take = (length: number) => {
+      const part = Uint8Array.prototype.slice.call(body, at, at + length);
+      at += length;
+      return part;
+    };
     return state.thumbnails.map((t) => {
       const n = t.width * t.height;
-      const pixels = new Float32Array(buffer.slice(at, at + 4 * n));
-      at += 4 * n;
-      let outline: Uint8Array | null = null;
-      if (t.outline) {
-        outline = new Uint8Array(buffer, at, n);
-        at += n;
-      }
+      const pixels = new Float32Array(take(4 * n).buffer);
       return {
         well: state.well,
         site: t.site,
@@ -111,14 +125,21 @@ export class WellStates {
         width: t.width,
         height: t.height,
         pixels,
-        outline,
+        outline: t.outline ? take(n) : null,
       };
     });
   }
 
-  #replace(name: string, content: string | Buffer): void {
-    const file = join(this.dir, name);
-    writeFileSync(`${file}.part`, content);
-    renameSync(`${file}.part`, file);
+  #file(well: string): string {
+    return join(this.dir, `${well}.state`);
+  }
+
+  #open(well: string): { state: WellState & Lengths; body: Buffer } {
+    const data = readFileSync(this.#file(well));
+    const end = data.indexOf(10);
+    const state = JSON.parse(data.toString("utf8", 0, end)) as WellState & Lengths;
+    const body = data.subarray(end + 1);
+    if (body.length !== state.rowBytes + state.thumbnailBytes) throw new Error("the state is not whole");
+    return { state, body };
   }
 }

@@ -61,12 +61,8 @@ function discs(plane: SmallPlane, width: number, height: number): (x: number, y:
     light: 60 + 40 * place(i, 4) + 10 * plane.channel,
   }));
   return (x, y) => {
-    let v =
-      10 +
-      Math.floor((20 * x) / width) +
-      (hash(well, plane.site, plane.channel, plane.z, plane.timepoint, x, y) % 8);
-    for (const s of spots)
-      if ((x - s.x) ** 2 + (y - s.y) ** 2 < s.r * s.r) v += s.light - 4 * Math.abs(plane.z - 2);
+    let v = 10 + Math.floor((20 * x) / width) + (hash(well, plane.site, plane.channel, plane.z, plane.timepoint, x, y) % 8);
+    for (const s of spots) if ((x - s.x) ** 2 + (y - s.y) ** 2 < s.r * s.r) v += s.light - 4 * Math.abs(plane.z - 2);
     return Math.floor(v);
   };
 }
@@ -80,14 +76,7 @@ export function writePlane(root: string, plane: SmallPlane, options: SmallPlateO
 
 /** Writes a plate into `root` and returns its planes in the order of a catalogue. */
 export function smallPlate(root: string, options: SmallPlateOptions = {}): SmallPlane[] {
-  const {
-    wells = ["A01", "A02"],
-    sites = 1,
-    channels = [0],
-    projected = [],
-    timepoints = 1,
-    names,
-  } = options;
+  const { wells = ["A01", "A02"], sites = 1, channels = [0], projected = [], timepoints = 1, names } = options;
   mkdirSync(root, { recursive: true });
   if (names) {
     const lines = [
@@ -108,10 +97,7 @@ export function smallPlate(root: string, options: SmallPlateOptions = {}): Small
         for (const [i, slices] of channels.entries()) {
           const channel = i + 1;
           for (let z = slices === 0 || projected.includes(channel) ? 0 : 1; z <= slices; z++) {
-            const folders = [
-              ...(timepoints > 1 ? [`TimePoint_${timepoint}`] : []),
-              ...(z > 0 ? [`ZStep_${z}`] : []),
-            ];
+            const folders = [...(timepoints > 1 ? [`TimePoint_${timepoint}`] : []), ...(z > 0 ? [`ZStep_${z}`] : [])];
             const path = [...folders, `demo_${well}_s${site}_w${channel}.tif`].join("/");
             planes.push({ path, well, site, channel, z, timepoint });
           }

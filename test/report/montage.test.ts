@@ -2,8 +2,8 @@
 // Thumbnails to pictures: display range, averaging, outlines, and sizes that keep the page small.
 
 import { expect, test } from "vitest";
+import { channelTints } from "../../lib/orchestrator/channel-color.js";
 import { makeMontage, sideLimit, toGrey } from "../../lib/orchestrator/report/montage.js";
-import { channelTints } from "../../lib/orchestrator/report/montage-section.js";
 import type { Thumbnail } from "../../lib/orchestrator/report/report-data.js";
 import { thrown } from "../helpers/throws.js";
 import { makeReport } from "./report-fixture.js";

@@ -8,7 +8,7 @@ Work definition (the same for all): read every TIFF of the plate -> max over z -
 one codec; and <out>/objects.csv with the oracle's columns.  One resolution level unless --levels (naive only).
 """
 
-import argparse, json, os, resource, shutil, sys, time
+import argparse, json, os, resource, shutil, time
 import numpy as np
 import platefiles
 

@@ -8,7 +8,7 @@ import os
 for v in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(v, "1")
 import base_common as bc
-import sys, time
+import time
 from concurrent.futures import ProcessPoolExecutor
 import numpy as np, pandas as pd, tifffile, zarr
 from skimage.filters import gaussian, threshold_otsu

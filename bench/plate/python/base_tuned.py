@@ -14,7 +14,7 @@ import os
 for v in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(v, "1")
 import base_common as bc
-import struct, sys, threading, time, zlib
+import struct, threading, time
 from concurrent.futures import ThreadPoolExecutor, ProcessPoolExecutor
 import numpy as np, cv2, imagecodecs, tifffile
 

@@ -15,7 +15,7 @@ Excuses (--excuse B): a label pixel that differs is excused if the oracle's |gau
 pixels.  Objects touched by an excused pixel are counted apart and compared only for presence.  Default 0: nothing is excused.
 """
 
-import argparse, csv, json, os, re, sys
+import argparse, csv, os, re, sys
 from collections import defaultdict
 import numpy as np
 

@@ -2,34 +2,12 @@
 // The section with one picture a well: stacked layers by channel, so that switching views and outlines is a matter of CSS.
 
 import { parseWell } from "../../plates/well.js";
+import { channelTints } from "../channel-color.js";
 import { formatNumber, plural } from "./format.js";
 import { type Html, html, trusted } from "./html.js";
 import type { Montage, MontageImage } from "./montage.js";
 import { wellState } from "./plate-map.js";
 import type { ReportData, WellReport } from "./report-data.js";
-
-// What dyes emit, in the order tried; shown on screen a little lighter than pure, so that they read on black.
-const dyes: readonly (readonly [RegExp, string])[] = [
-  [/dapi|hoechst|draq|dna|nucle|405|bfp/i, "#4d7dff"],
-  [/gfp|fitc|alexa ?488|488|egfp|calcein/i, "#38e07b"],
-  [/cy5|647|far.?red|apc|640|draq/i, "#ff4fd8"],
-  [/yfp|514/i, "#f2e34a"],
-  [/tritc|cy3|rfp|mcherry|texas|tx ?red|555|561|568|594|rhod|actin|phalloidin/i, "#ff5b45"],
-  [/bright|phase|trans|dic|\btl\b/i, "#d9d9d9"],
-];
-
-const spare = ["#4d7dff", "#38e07b", "#ff5b45", "#ff4fd8", "#f2e34a", "#37d6e6"];
-
-/** A colour for a channel by the name of its dye, else the next one that is free. */
-export function channelTints(names: readonly string[]): string[] {
-  const used = new Set<string>();
-  return names.map((name) => {
-    const known = dyes.find(([pattern, colour]) => pattern.test(name) && !used.has(colour))?.[1];
-    const colour = known ?? spare.find((c) => !used.has(c)) ?? "#ffffff";
-    used.add(colour);
-    return colour;
-  });
-}
 
 /** The rules that show one channel, for `channels` of them. */
 export function montageStyle(channels: number): string {
@@ -84,11 +62,22 @@ export function montageSection(data: ReportData, montage: Montage): Html {
   // Laid out as on the plate when every well has a place there; rows and columns without wells take no room.
   const columns = [...new Set(positions.map((p) => p?.column ?? -1))].sort((a, b) => a - b);
   const rows = [...new Set(positions.map((p) => p?.row ?? -1))].sort((a, b) => a - b);
+  // A few wells of a wide plate would be specks there: they flow at a readable size instead.
+  const sparse = columns.length > 12 && data.wells.length <= 96;
   const placed =
+    !sparse &&
     positions.every((p) => p !== undefined) &&
     new Set(positions.map((p) => `${p?.row},${p?.column}`)).size === positions.length;
-  const least = columns.length <= 6 ? 120 : columns.length <= 12 ? 72 : columns.length <= 24 ? 44 : 34;
-  const size = columns.length <= 12 ? "" : columns.length <= 24 ? " dense" : " dense tiny";
+  const least = sparse
+    ? 104
+    : columns.length <= 6
+      ? 120
+      : columns.length <= 12
+        ? 72
+        : columns.length <= 24
+          ? 44
+          : 34;
+  const size = sparse || columns.length <= 12 ? "" : columns.length <= 24 ? " dense" : " dense tiny";
   const views = [
     ...(composite ? [{ value: "composite", name: "Composite" }] : []),
     ...names.map((name, i) => ({ value: String(i), name })),

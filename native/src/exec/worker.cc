@@ -292,7 +292,8 @@ void Executor::Worker::Function(const Instruction& op, const Job& job) {
   context_.on_call(&call);
   std::unique_lock lock(call.mutex);
   call.done.wait(lock, [&] { return call.finished; });
-  if (call.failed) throw Error(Code::kFunction, call.message);
+  // Cancelling fails the calls that are waited for: the plane is cancelled then, not the function's fault.
+  if (call.failed) throw Error(context_.cancel ? Code::kCancelled : Code::kFunction, call.message);
 }
 
 void Executor::Worker::Execute(const Instruction& op, const Job& job, JobResult& result) {
