@@ -25,6 +25,7 @@ export const errorCodes = {
   ERR_PATTERN: "A filename pattern is not valid.",
   ERR_PIPELINE: "A pipeline does not fit the plate, or its steps do not fit each other.",
   ERR_OUTPUT_EXISTS: "The output folder already holds results.",
+  ERR_STREAM: "Something cannot be sent to, or received from, another process.",
   ERR_USAGE: "The command line is wrong.",
 } as const;
 

@@ -18,4 +18,5 @@ export type { Plan } from "./orchestrator/plan.js";
 export type { Progress } from "./orchestrator/progress.js";
 export { type RunOptions, type RunReport, run } from "./orchestrator/run.js";
 export * from "./plates/index.js";
+export * from "./streaming/index.js";
 export { version } from "./version.js";

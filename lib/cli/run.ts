@@ -27,6 +27,7 @@ Takes a plate through a pipeline and writes DIR/plate.ome.zarr, measurements.csv
       --chunk PX         chunk edge, default 512
       --levels N         pyramid levels, default: until at most 256 px
       --threads N        default: every core
+      --publish ENDPOINT progress events on a ZeroMQ PUB socket, e.g. tcp://127.0.0.1:5555
       --json             the run's report as JSON on stdout
   -q, --quiet            no progress, no summary
   -h, --help
@@ -143,6 +144,7 @@ export async function runCommand(args: string[]): Promise<number> {
       chunk: { type: "string" },
       levels: { type: "string" },
       threads: { type: "string" },
+      publish: { type: "string" },
       json: { type: "boolean" },
       quiet: { type: "boolean", short: "q" },
       help: { type: "boolean", short: "h" },
@@ -190,6 +192,7 @@ export async function runCommand(args: string[]): Promise<number> {
       ...(chunk === undefined ? {} : { chunk }),
       ...(levels === undefined ? {} : { levels }),
       ...(threads === undefined ? {} : { threads }),
+      ...(values.publish === undefined ? {} : { publish: values.publish }),
       command: `tilecast run ${args.map((a) => (/^[\w./:@%+,=-]+$/.test(a) ? a : `'${a.replaceAll("'", "'\\''")}'`)).join(" ")}`,
     },
     { json: values.json ?? false, quiet: values.quiet ?? false },

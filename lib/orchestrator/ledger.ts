@@ -44,6 +44,7 @@ export class Ledger {
   readonly #wells = new Map<string, WellEntry>();
   readonly #outcome: (Outcome | "reused")[];
   readonly #reason = new Map<number, string>();
+  #ended: WellState[] = [];
 
   constructor(
     readonly plan: Plan,
@@ -231,8 +232,20 @@ export class Ledger {
           outline: t.outline !== null,
         })),
     };
+    this.#ended.push(entry.saved);
     this.states.save(entry.saved, rows.join(""), entry.thumbnails);
     entry.rows.clear();
+  }
+
+  /** Wells that ended since the last call. */
+  takeEnded(): WellState[] {
+    const ended = this.#ended;
+    this.#ended = [];
+    return ended;
+  }
+
+  wellNames(): string[] {
+    return [...this.#wells.keys()];
   }
 
   get wellsTotal(): number {

@@ -31,6 +31,7 @@ import type { Pipeline } from "./pipeline.js";
 import type { FieldLayout, Job, Plan } from "./plan.js";
 import { type Progress, Throughput } from "./progress.js";
 import { finishRun, type RunReport } from "./results.js";
+import { RunFeed } from "./run-feed.js";
 import { writeField, writePlate } from "./store-layout.js";
 import { WellStates, wellKey } from "./well-state.js";
 
@@ -55,6 +56,11 @@ export interface RunOptions {
   readonly levels?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
+  /**
+   * Publish progress on this ZeroMQ PUB endpoint while the run goes on, as the OpenHCS family does: `tcp://127.0.0.1:5555` or
+   * `ipc:///run/user/1000/run.sock`. Default: nothing is published. Needs the package zeromq.
+   */
+  readonly publish?: string;
   /** The command line, for the report. */
   readonly command?: string;
 }
@@ -121,6 +127,22 @@ function prepareFolder(out: string, options: RunOptions): void {
  * Rejects with ERR_PIPELINE, ERR_OP_DTYPE (before any pixel is read), ERR_OUTPUT_EXISTS, ERR_POOL_MEMORY, ERR_INVALID_ARGUMENT.
  */
 export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions): Promise<RunReport> {
+  const feed = await RunFeed.open(options.publish, plate);
+  try {
+    const report = await runPlan(pipeline, plate, options, feed);
+    feed?.ended(report);
+    return report;
+  } finally {
+    await feed?.close();
+  }
+}
+
+async function runPlan(
+  pipeline: Pipeline,
+  plate: Plate,
+  options: RunOptions,
+  feed: RunFeed | null,
+): Promise<RunReport> {
   const began = performance.now();
   const started = new Date();
   const { encoding, threads, out } = checkOptions(options);
@@ -133,6 +155,7 @@ export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions)
   const common = commonKey(pipeline, plan, encoding);
   const ledger = new Ledger(plan, plate, states, (planes) => wellKey(common, planes, plate.root));
   if (options.resume) ledger.reuse();
+  feed?.started(pipeline, ledger);
 
   const store = new OmeZarrStore(join(out, "plate.ome.zarr"), encoding);
   const earlier = ledger.otherWells();
@@ -205,6 +228,7 @@ export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions)
           }
           throughput.add((performance.now() - began) / 1000, ledger.planesDone, ledger.bytesRead, finished);
           report("run");
+          feed?.progress(ledger);
         });
       }
       timings = runner.timings();
