@@ -1,8 +1,18 @@
 // SPDX-License-Identifier: MIT
 // The plate benchmark: whole-plate runs of tilecast and its Python peers, with the physical limits among the trials. See README.md.
 
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join, relative } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { output, trial } from "../harness/launch.mjs";
 import { cacheFolder, cores, fileSystem, python, quiet, stamp, stampLine } from "../harness/machine.mjs";
@@ -93,27 +103,67 @@ function filesBelow(folder) {
 
 const megabytes = (files) => files.reduce((sum, [, bytes]) => sum + bytes, 0) / 1e6;
 
+/**
+ * On ext4 without a journal, creating files right after many were unlinked spent a third of a profile's samples looking over freed
+ * inodes (`recently_deleted` in fs/ext4/ialloc.c): that would measure our own clearing up. So nothing is unlinked between trials, and a
+ * run waits for what the one before has unlinked; a minute was enough in the few pairs that were tried.
+ */
+const inodeRestMs = 65_000;
+
+/** The folders that the trials write to: a fresh one for each, all of them unlinked at the end. */
+class Outputs {
+  constructor(folder) {
+    this.parent = folder;
+    this.folder = join(folder, "trials");
+    this.count = 0;
+  }
+
+  async open() {
+    // Leftovers of a run that was cut off. The parent's own time says when something was last removed from it.
+    rmSync(this.folder, { recursive: true, force: true });
+    const since = existsSync(this.parent) ? Date.now() - statSync(this.parent).mtimeMs : inodeRestMs;
+    mkdirSync(this.folder, { recursive: true });
+    if (since >= inodeRestMs || !fileSystem(this.parent)?.startsWith("ext")) return;
+    say(
+      `another run's output was removed here just now: waiting ${Math.ceil((inodeRestMs - since) / 1000)} s`,
+    );
+    await delay(inodeRestMs - since);
+  }
+
+  next() {
+    this.count++;
+    return join(this.folder, String(this.count));
+  }
+
+  /** Gives the space back but keeps the inodes. */
+  empty(out) {
+    for (const [path] of filesBelow(out)) truncateSync(join(out, path));
+  }
+
+  close() {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
 /** The whole benchmark as one object, so that every step sees the same options. */
 class PlateBench {
   constructor(options, thePlate) {
     this.options = options;
     this.plate = thePlate;
     this.programs = programs(options.threads);
-    this.out = join(options.out, "trial");
+    this.outputs = new Outputs(options.out);
   }
 
-  /** The state that every trial starts from: no output, the plate in the page cache, nothing left to write back, and others asleep. */
+  /** The state that every trial starts from: the plate in the page cache, nothing left to write back, and others asleep. */
   async prepare() {
-    rmSync(this.out, { recursive: true, force: true });
-    mkdirSync(this.options.out, { recursive: true });
     for (const [path] of this.plate.files) readFileSync(path);
     await output("sync", []);
     return quiet(this.options.maxWaitS);
   }
 
-  async run(name, thePlate = this.plate) {
+  async run(name, out, thePlate = this.plate) {
     const program = this.programs[name];
-    const { said, cost } = await trial(python(), program.command(thePlate, this.out), {
+    const { said, cost } = await trial(python(), program.command(thePlate, out), {
       env: program.env(thePlate),
     });
     return { ...program.told(said), ...cost };
@@ -124,28 +174,28 @@ class PlateBench {
     say("warming up: each program once");
     const one = await plate(this.plate.name, 1, say);
     for (const name of this.options.programs.filter((n) => n !== "tilecast")) {
-      rmSync(this.out, { recursive: true, force: true });
-      await this.run(name, one);
+      await this.run(name, this.outputs.next(), one);
     }
-    await this.prepare();
-    await this.run("tilecast");
-    this.written = filesBelow(this.out);
+    const out = this.outputs.next();
+    await this.run("tilecast", out);
+    this.written = filesBelow(out);
+    this.outputs.empty(out);
   }
 
-  async limits() {
+  async limits(out) {
     const task = join(this.options.out, "limits.json");
     writeFileSync(task, JSON.stringify({ read: this.plate.files, write: this.written }));
     const [command, ...args] = script(
       "limits.py",
       task,
-      ...["--out", this.out, "--processes", String(this.options.threads)],
+      ...["--out", out, "--processes", String(this.options.threads)],
     );
     return JSON.parse((await output(command, args)).stdout);
   }
 
-  async verdict(name) {
+  async verdict(name, out) {
     const folder = await oracle(this.plate, say);
-    const results = this.programs[name].results(this.out);
+    const results = this.programs[name].results(out);
     const [command, ...args] = script("compare.py", folder, ...results, "--excuse", "0.01");
     const { stdout, code } = await output(command, args, { expect: [0, 1] });
     const last = stdout.trimEnd().split("\n").at(-1);
@@ -161,7 +211,8 @@ class PlateBench {
     for (let round = 1; round <= this.options.rounds; round++) {
       for (const name of shuffled(Object.keys(trials), random)) {
         const busyBefore = await this.prepare();
-        const result = name === "limits" ? await this.limits() : await this.run(name);
+        const out = this.outputs.next();
+        const result = name === "limits" ? await this.limits(out) : await this.run(name, out);
         trials[name].push({ round, busyBefore, ...result });
         const told =
           name === "limits"
@@ -169,10 +220,10 @@ class PlateBench {
             : `${result.wall_s.toFixed(2)} s, own clock ${result.runS.toFixed(2)} s`;
         say(`round ${round} of ${this.options.rounds}, ${name}: ${told}`);
         if (name !== "limits" && this.options.verify && !(name in verdicts))
-          verdicts[name] = await this.verdict(name);
+          verdicts[name] = await this.verdict(name, out);
+        this.outputs.empty(out);
       }
     }
-    rmSync(this.out, { recursive: true, force: true });
     return { trials, verdicts };
   }
 }
@@ -299,8 +350,14 @@ async function main(argv) {
   const thePlate = await plate(options.plate, options.wells, say);
   const bench = new PlateBench(options, thePlate);
   const stamped = await stamp();
-  await bench.warmUp();
-  const outcome = await bench.rounds();
+  await bench.outputs.open();
+  let outcome;
+  try {
+    await bench.warmUp();
+    outcome = await bench.rounds();
+  } finally {
+    bench.outputs.close();
+  }
   const result = {
     question: "plate",
     stamp: stamped,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // `tilecast run`: a pipeline over a plate.
 
-import { join, relative } from "node:path";
+import { basename, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { TilecastError } from "../errors.js";
 import type { Pipeline } from "../orchestrator/pipeline.js";
@@ -111,10 +111,13 @@ function summary(r: RunReport): string {
     `${c.bold(mark)}  ${r.planes.done} of ${r.planes.total} planes in ${duration(r.seconds)}${count(r.planes.reused, "reused")}${count(r.planes.failed, "failed")}${count(r.planes.cancelled, "cancelled")}`,
     `  ${r.objects.toLocaleString("en")} objects, ${r.wells.length} well${r.wells.length === 1 ? "" : "s"}, ${r.megapixels.toFixed(0)} Mpx at ${r.megapixelsPerSecond.toFixed(0)} Mpx/s, ${r.megabytesWritten.toFixed(1)} MB written`,
   ];
-  for (const f of r.failures.slice(0, 10))
-    lines.push(c.red(`  ${f.well} site ${f.site} channel ${f.channel}: ${f.message} (${f.code})`));
+  for (const f of r.failures.slice(0, 10)) {
+    const file = f.path === null || f.message.includes(f.path) ? "" : `${basename(f.path)}: `;
+    lines.push(c.red(`  ${f.well} site ${f.site} channel ${f.channel}: ${file}${f.message} (${f.code})`));
+  }
   if (r.failures.length > 10) lines.push(c.red(`  and ${r.failures.length - 10} more; see run.json`));
   const out = relative(process.cwd(), r.out) || ".";
+  const width = join(out, "measurements.csv").length + 2;
   for (const [file, what] of [
     ["report.html", "open in a browser"],
     ["plate.ome.zarr", "OME-Zarr plate"],
@@ -122,7 +125,7 @@ function summary(r: RunReport): string {
     ["run.json", "every plane's state, parameters, timings"],
   ] as const) {
     if (file === "measurements.csv" && r.objects === 0) continue;
-    lines.push(`  ${join(out, file).padEnd(36)} ${c.dim(what)}`);
+    lines.push(`  ${join(out, file).padEnd(width)}${c.dim(what)}`);
   }
   return `${lines.join("\n")}\n`;
 }

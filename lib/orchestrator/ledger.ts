@@ -148,7 +148,7 @@ export class Ledger {
         timepoint: job.timepoint,
         code: e.code,
         message: e.stage ? `${e.message} (step "${e.stage}")` : e.message,
-        path: e.path ?? null,
+        path: e.path ?? (planes === 1 ? (job.sources[0]?.path ?? null) : null),
       });
     } else {
       this.#outcome[index] = "done";
