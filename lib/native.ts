@@ -20,6 +20,19 @@ export interface NativePoolStats {
   readonly loans: number;
   readonly waits: number;
   readonly peakInUse: number;
+  /** Attached processes, the one that made the pool included. */
+  readonly processes: number;
+}
+
+/** How a slot got a name for readers that cannot attach. */
+export interface NativeExport {
+  /** Of the shared-memory object, without a slash. */
+  readonly name: string;
+  /** An object of its own, with the pixels of the time of the export. */
+  readonly copied: boolean;
+  /** Why it is a copy; empty else. */
+  readonly reason: string;
+  readonly bytes: number;
 }
 
 /** One shared-memory pool (native/src/shm/tile_pool.h). */
@@ -34,6 +47,9 @@ export interface NativeTilePool {
   addLease(slot: number, generation: number): void;
   release(slot: number, generation: number): void;
   isCurrent(slot: number, generation: number): boolean;
+  /** An empty name is made up; `readerPid` 0 is nobody in particular. */
+  exportSlot(slot: number, generation: number, name: string, readerPid: number): NativeExport;
+  unexport(name: string): boolean;
   /** Calls `callback` on this thread's loop, once, when a slot becomes free (at once if one is). Gives a function that withdraws it. */
   whenFree(callback: () => void): () => void;
   stats(): NativePoolStats;
@@ -86,6 +102,41 @@ export interface NativeEncoding {
   readonly separator: "/" | ".";
 }
 
+/** What reading needs to know of a Zarr array (native/src/zarr/array.h). */
+export interface NativeZarrDescription {
+  readonly path: string;
+  readonly keyPrefix: string;
+  readonly separator: "/" | ".";
+  readonly dtype: DType;
+  readonly bigEndian: boolean;
+  readonly fill: number;
+  readonly shape: readonly number[];
+  readonly chunk: readonly number[];
+  readonly shards: readonly {
+    readonly chunk: readonly number[];
+    readonly indexAtEnd: boolean;
+    readonly indexChecksum: boolean;
+  }[];
+  readonly codecs: readonly string[];
+}
+
+/** A Zarr array that planes are read from (native/src/zarr/plane_reader.h). Holds no file open. */
+export interface NativeZarrArray {
+  /** Decodes a region of the plane at `index` into a loaned slot, on a worker thread; resolves with its shape. */
+  readPlane(
+    pool: NativeTilePool,
+    slot: number,
+    generation: number,
+    index: readonly number[],
+    y: number,
+    x: number,
+    height: number,
+    width: number,
+  ): Promise<{ width: number; height: number; dtype: DType }>;
+  /** Of each plane, in C order, the bytes of its files and the newest one's time, ms; zeros where there is no file. */
+  statPlanes(): Promise<Float64Array>;
+}
+
 export interface NativeJob {
   readonly program: number;
   /** Number of the image in an estimate; else the caller's own, given back with function calls. */
@@ -98,6 +149,9 @@ export interface NativeJob {
     readonly height: number;
     readonly width: number;
     readonly dtype: DType;
+    /** A plane of a Zarr array instead of a TIFF's page. */
+    readonly array?: NativeZarrArray;
+    readonly index?: readonly number[];
   }[];
   readonly outputs: readonly {
     readonly dir: string;
@@ -194,7 +248,12 @@ export interface NativeBinding {
     create(slotBytes: number, slots: number): NativeTilePool;
     /** The pool of this id that another thread of this process created: the same memory, for worker threads. */
     attach(id: string): NativeTilePool;
+    /** The pool of this id that another process created. */
+    open(id: string, access: "write" | "read" | "observe"): NativeTilePool;
+    /** Removes what dead processes left in shared memory. */
+    sweep(): { readonly pools: number; readonly objects: number; readonly bytes: number };
   };
+  readonly ZarrArray: { new (description: NativeZarrDescription): NativeZarrArray };
   /** Error codes of the core, in its order. */
   readonly errorCodes: readonly string[];
   /** Instruction set of the kernels in use: "v2", "v3", "v4" or "base". */

@@ -4,10 +4,12 @@
 import { parseArgs } from "node:util";
 import { TilecastError } from "../errors.js";
 import { dtypeSize } from "../image/dtype.js";
+import { formatLabels, formatOptions } from "../plates/formats.js";
 import {
   type ChannelInfo,
   type Notice,
   openPlate,
+  type PlaneRef,
   type Plate,
   parseWell,
   summarizeWells,
@@ -30,7 +32,8 @@ and what was ignored, damaged or missing. Reads headers only.
 
 Options:
   --pattern PATTERN   how the files are named, e.g. "{plate}_{well}f{site}d{channel}.tif"
-  --format FORMAT     auto (default), imagexpress or pattern
+  --format FORMAT     ${formatOptions.slice(0, 3).join(", ")},
+                      ${formatOptions.slice(3).join(", ")}
   --headers WHICH     all (default), or first: one header a channel, for slow file systems
   --json              the catalogue as JSON
   --planes            with --json: every plane too
@@ -97,7 +100,7 @@ export async function infoCommand(args: string[], io: Partial<InfoIo> = {}): Pro
   }
   if (values.planes && !values.json)
     throw new TilecastError("ERR_USAGE", "--planes: expected together with --json");
-  const format = oneOf("format", values.format, ["auto", "imagexpress", "pattern"] as const);
+  const format = oneOf("format", values.format, formatOptions);
   const headers = oneOf("headers", values.headers, ["all", "first"] as const);
   const plate = await openPlate(path, {
     ...(format === undefined ? {} : { format }),
@@ -112,7 +115,9 @@ export async function infoCommand(args: string[], io: Partial<InfoIo> = {}): Pro
 /** The catalogue for machines; `planeCount`, `pixels` and `bytes` stand for the planes when those are left out. */
 function toJson(plate: Plate, planes: boolean): string {
   const { planes: list, ...rest } = plate;
-  const json = { ...rest, planeCount: list.length, ...totals(plate), ...(planes ? { planes: list } : {}) };
+  // An array's description is its metadata's business; its place is `path`.
+  const shown = list.map(({ zarr, ...plane }) => (zarr === undefined ? plane : { ...plane, index: zarr.index }));
+  const json = { ...rest, planeCount: list.length, ...totals(plate), ...(planes ? { planes: shown } : {}) };
   return `${JSON.stringify(json, null, 2)}\n`;
 }
 
@@ -132,10 +137,17 @@ function totals(plate: Plate): Totals {
   for (const plane of plate.planes) {
     pixels += plane.width * plane.height;
     pixelBytes += plane.width * plane.height * dtypeSize(plane.dtype);
-    if (!seen.has(plane.path)) fileBytes += plane.bytes;
-    seen.add(plane.path);
+    const files = filesOf(plane);
+    if (!seen.has(files)) fileBytes += plane.bytes;
+    seen.add(files);
   }
   return { pixels, pixelBytes, fileBytes };
+}
+
+/** A key of the files that a plane's `bytes` are the size of: several planes may lie in them. */
+function filesOf({ path, zarr }: PlaneRef): string {
+  if (zarr === undefined) return path;
+  return `${path}/${zarr.index.map((at, axis) => Math.floor(at / (zarr.array.chunk[axis] as number))).join(".")}`;
 }
 
 /** Three digits and a decimal unit. */
@@ -166,8 +178,6 @@ function clip(text: string, length: number): string {
   return text.length <= length ? text : `${text.slice(0, length - 3)}...`;
 }
 
-const formatNames: Readonly<Record<string, string>> = { imagexpress: "ImageXpress" };
-
 interface Look {
   readonly bold: (text: string) => string;
   readonly dim: (text: string) => string;
@@ -196,14 +206,16 @@ function lookOf({ color, unicode }: InfoIo): Look {
 export function describePlate(plate: Plate, io: InfoIo): string {
   const look = lookOf(io);
   const { pixels, pixelBytes, fileBytes } = totals(plate);
-  const format =
-    plate.pattern === null ? (formatNames[plate.format] ?? plate.format) : `pattern ${plate.pattern}`;
+  const label = Object.hasOwn(formatLabels, plate.format)
+    ? formatLabels[plate.format as keyof typeof formatLabels]
+    : "";
+  const format = [label, plate.pattern === null ? "" : `pattern ${plate.pattern}`].filter(Boolean).join(", ");
   const facts: [string, string][] = [
     [
       "wells",
       `${plate.wells.length} of ${plate.plateFormat.wells}   ${look.dim(clip(summarizeWells(plate.wells), 70))}`,
     ],
-    ["sites", `${plate.sites.length}   ${look.dim(clip(runs(plate.sites), 70))}`],
+    ["sites", `${plate.sites.length}   ${look.dim(clip(runs(plate.sites), 70) + gridOf(plate, look))}`],
     [
       "timepoints",
       `${plate.timepoints.length}${plate.timepoints.length > 1 ? `   ${look.dim(clip(runs(plate.timepoints), 70))}` : ""}`,
@@ -237,6 +249,13 @@ export function describePlate(plate: Plate, io: InfoIo): string {
     ...notices(plate.notices, look),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+/** How the sites lie, where the metadata says it and there is more than one. */
+function gridOf({ siteGrid: grid, sites }: Plate, look: Look): string {
+  return grid === undefined || sites.length < 2
+    ? ""
+    : `, ${grid.rows} ${look.times} ${grid.columns} in rows and columns`;
 }
 
 function channelTable(channels: readonly ChannelInfo[], look: Look): string[] {

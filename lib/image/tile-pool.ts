@@ -2,7 +2,13 @@
 // TilePool: equal slots of shared memory, lent out as tiles.
 
 import { fromNative, TilecastError } from "../errors.js";
-import { type NativeLoan, type NativePoolStats, type NativeTilePool, native } from "../native.js";
+import {
+  type NativeExport,
+  type NativeLoan,
+  type NativePoolStats,
+  type NativeTilePool,
+  native,
+} from "../native.js";
 import { type DType, type TypedArray, typedView } from "./dtype.js";
 import {
   checkDType,
@@ -21,6 +27,35 @@ export interface TilePoolOptions {
   /** Number of slots, 1 to 32768. */
   readonly slots: number;
 }
+
+export interface TilePoolOpenOptions {
+  /**
+   * Take leases, but no loans; the slots are mapped without write access. A write to a view ends the process with SIGSEGV: JavaScript
+   * has no read-only ArrayBuffer. Default false.
+   */
+  readonly readOnly?: boolean;
+  /** Take no leases either, and no place in the pool's table of processes: `read` copies pixels out and checks that they were not replaced meanwhile. */
+  readonly observe?: boolean;
+}
+
+/** What another process must be told of a tile; plain data. */
+export interface TileDescriptor {
+  readonly slot: number;
+  readonly generation: number;
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly components?: TileComponents;
+}
+
+export interface ExportOptions {
+  /** Name of the shared-memory object, up to 30 characters, without a slash. Default: one made up. */
+  readonly name?: string;
+  /** Process that reads it: when it dies, the export ends by itself. */
+  readonly reader?: number;
+}
+
+/** An exported slot. Readers open `name`; the pixels begin at offset 0, in C order. */
+export type SlotExport = NativeExport;
 
 export interface TilePoolStats extends NativePoolStats {
   /** Tiles that were garbage-collected while on loan. Anything but 0 is a missing `release()`. */
@@ -77,6 +112,21 @@ export class TilePool {
     const slotBytes = checkInteger(options.slotBytes, "slotBytes", 1);
     const slots = checkInteger(options.slots, "slots", 1, maxSlots);
     return new TilePool(guard(() => native().TilePool.create(slotBytes, slots)));
+  }
+
+  /**
+   * Attaches to a pool that another process made. Its tiles are leased by what that process tells of them (`lease`); loans come from the same
+   * slots. `close()` detaches; the pool stays usable while any process is attached, and ends when its creator closes it.
+   * What a process that dies still held is back within a second.
+   *
+   * Throws ERR_INVALID_ARGUMENT, ERR_POOL_NOT_FOUND, ERR_POOL_VERSION (another version of tilecast), ERR_POOL_MEMORY and ERR_IO (of another user).
+   */
+  static open(id: string, options: TilePoolOpenOptions = {}): TilePool {
+    if (typeof id !== "string") throw invalidArgument("id", "a string", id);
+    if (typeof options !== "object" || options === null)
+      throw invalidArgument("options", "{ readOnly, observe }", options);
+    const access = options.observe ? "observe" : options.readOnly ? "read" : "write";
+    return new TilePool(guard(() => native().TilePool.open(id, access)));
   }
 
   private constructor(pool: NativeTilePool) {
@@ -145,7 +195,50 @@ export class TilePool {
   }
 
   /**
-   * Removes the names, frees the memory and refuses further loans; waiting loans reject with ERR_POOL_CLOSED, views become empty (length 0).
+   * A tile that another process (or another part of this one) has on loan, with a lease of its own: its slot is free only when both have
+   * released it.
+   *
+   * Throws ERR_INVALID_ARGUMENT, ERR_SLOT_TOO_SMALL, ERR_POOL_CLOSED, and ERR_SLOT_RELEASED when the loan is over.
+   */
+  lease(descriptor: TileDescriptor): Tile {
+    const { slot, generation, request } = this.#described(descriptor);
+    guard(() => this.#native.addLease(slot, generation));
+    return this.#tile({ slot, generation }, request);
+  }
+
+  /**
+   * A copy of a tile's pixels, without a lease: `undefined` when the loan is over, or ended while they were copied. For observers, and for pixels
+   * that are wanted only if they are still there.
+   *
+   * Throws ERR_INVALID_ARGUMENT, ERR_SLOT_TOO_SMALL and ERR_POOL_CLOSED.
+   */
+  read(descriptor: TileDescriptor): TypedArray | undefined {
+    const { slot, generation, request } = this.#described(descriptor);
+    if (this.#closed) throw new TilecastError("ERR_POOL_CLOSED", `the tile pool ${this.id} is closed`);
+    if (!this.#native.isCurrent(slot, generation)) return undefined;
+    const copy = typedView(this.#buffer, request.dtype, slot * this.#slotBytes, request.pixels).slice();
+    return this.#native.isCurrent(slot, generation) ? copy : undefined;
+  }
+
+  /**
+   * Gives a slot on loan a second name, for readers that understand "name, dtype, shape, offset 0" (Python's `multiprocessing.shared_memory`,
+   * Appose). Nothing is copied where the system can link shared memory; the report says so. The export keeps a lease until `unexport`, the
+   * death of `reader`, or `close()`. The reader may remove the name; the slot stays.
+   *
+   * Throws ERR_SLOT_RELEASED, ERR_INVALID_ARGUMENT (a name that is taken or cannot be), ERR_POOL_MEMORY and ERR_POOL_CLOSED.
+   */
+  exportSlot(slot: number, generation: number, { name, reader }: ExportOptions = {}): SlotExport {
+    if (name === "") throw invalidArgument("name", "1 to 30 characters", name);
+    return Object.freeze(guard(() => this.#native.exportSlot(slot, generation, name ?? "", reader ?? 0)));
+  }
+
+  /** Ends an export: removes the name, if it is still there, and gives the lease back. False when there is no such export (any more). */
+  unexport(name: string): boolean {
+    return guard(() => this.#native.unexport(name));
+  }
+
+  /**
+   * Removes the names (of a pool that this process made), frees the memory and refuses further loans; waiting loans reject with ERR_POOL_CLOSED, views become empty (length 0).
    * Idempotent. Native work under way keeps the memory until it is done. Do not close while something else reads a view on another thread
    * (zlib, fs): as after any transfer of an ArrayBuffer, it would read memory that is gone.
    */
@@ -178,6 +271,18 @@ export class TilePool {
       throw invalidArgument("components", "an object", components);
     }
     return { shape, dtype, pixels, components };
+  }
+
+  #described(descriptor: TileDescriptor) {
+    if (typeof descriptor !== "object" || descriptor === null)
+      throw invalidArgument("descriptor", "{ slot, generation, shape, dtype }", descriptor);
+    const slot = checkInteger(descriptor.slot, "slot", 0, this.slots - 1);
+    const generation = checkInteger(descriptor.generation, "generation", 0, 2 ** 32 - 1);
+    return {
+      slot,
+      generation,
+      request: this.#check(descriptor.shape, descriptor.dtype, descriptor.components),
+    };
   }
 
   #wait(signal: AbortSignal | undefined): Promise<NativeLoan> {

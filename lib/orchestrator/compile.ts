@@ -4,14 +4,17 @@
 import { TilecastError } from "../errors.js";
 import type { DType } from "../image/dtype.js";
 import type { Op } from "../ops/op.js";
-import { type OpSpec, type Projectable, type TileKind, table } from "../ops/table.js";
+import { type OpSpec, type TileKind, table } from "../ops/table.js";
 import type { PlaneRef, Plate } from "../plates/plate.js";
 import { resolveChannel } from "./channel.js";
+import { choosePlanes } from "./choose-planes.js";
 import { applyMeasure, fillColumns, type MeasureColumns } from "./compile-measure.js";
+import { compileProjection, isProjection, overOf } from "./compile-project.js";
 import { layOut, type PendingOutput } from "./layout-plate.js";
 import type { Pipeline, Step } from "./pipeline.js";
-import type { Job, Plan, Program, Resource } from "./plan.js";
-import { checkFit, describeStream, type Place, ProgramBuilder, type Stream, type Value } from "./stream.js";
+import type { Job, Plan, Program } from "./plan.js";
+import { type Estimate, ResourceTable } from "./resource-table.js";
+import { checkFit, type Place, ProgramBuilder, type Stream, type Value } from "./stream.js";
 
 export interface CompileOptions {
   /** Only these wells. Default: all of the plate's. */
@@ -27,36 +30,6 @@ function chainFor(step: Step, plate: Plate, channel: number): readonly Op[] | nu
     if (resolveChannel(plate, key, `step "${step.name}"`) === channel) return chain;
   }
   return null;
-}
-
-function overOf(op: Op, step: Step): readonly Projectable[] {
-  const over = op.parameters.over as Projectable | readonly Projectable[] | undefined;
-  return over === undefined ? step.variableComponents : ([over].flat() as Projectable[]);
-}
-
-function isProjection(op: Op): boolean {
-  return op.name === "maxProject" || op.name === "meanProject" || op.name === "sumProject";
-}
-
-/** Planes that the pipeline reads, and the ones it leaves out with the reason. */
-function choosePlanes(pipeline: Pipeline, plate: Plate, wells: ReadonlySet<string> | null) {
-  const stacked = new Set<string>();
-  const key = (p: PlaneRef) => `${p.timepoint}/${p.well}/${p.site}/${p.channel}`;
-  for (const p of plate.planes) if (p.z_index !== null) stacked.add(key(p));
-  const planes: PlaneRef[] = [];
-  const unused: { plane: PlaneRef; reason: string }[] = [];
-  for (const plane of plate.planes) {
-    if (wells !== null && !wells.has(plane.well)) continue;
-    const stored = plane.z_index === null;
-    if (pipeline.planes === "stack" && stored)
-      unused.push({ plane, reason: 'stored outside a z stack; the pipeline reads planes: "stack"' });
-    else if (pipeline.planes === "stored" && !stored)
-      unused.push({ plane, reason: 'slice of a z stack; the pipeline reads planes: "stored"' });
-    else if (pipeline.planes === "auto" && stored && stacked.has(key(plane)))
-      unused.push({ plane, reason: 'acquired projection beside a z stack; planes: "stored" reads it' });
-    else planes.push(plane);
-  }
-  return { planes, unused };
 }
 
 /** Parameters as the table has checked them; each op uses its own. */
@@ -77,14 +50,6 @@ interface OpValues {
   readonly kind: TileKind;
 }
 
-interface Estimate {
-  readonly id: number;
-  readonly resource: Extract<Resource, { kind: "estimate" }>;
-  readonly place: Place;
-  readonly limit: number;
-  readonly groups: PlaneRef[][];
-}
-
 /** Compiles one run. Throws ERR_PIPELINE, ERR_OP_DTYPE before any pixel is read. */
 export function compile(pipeline: Pipeline, plate: Plate, options: CompileOptions = {}): Plan {
   return new Compiler(pipeline, plate, options).compile();
@@ -93,9 +58,7 @@ export function compile(pipeline: Pipeline, plate: Plate, options: CompileOption
 class Compiler {
   readonly #programs: Program[] = [];
   readonly #programIds = new Map<string, number>();
-  readonly #resources: Resource[] = [];
-  readonly #resourceIds = new Map<string, number>();
-  readonly #estimates = new Map<string, Estimate>();
+  readonly #resources = new ResourceTable();
   readonly #flat = new Map<number, readonly Op[]>();
   readonly #measure: MeasureColumns;
   #slotBytes = 0;
@@ -178,7 +141,7 @@ class Compiler {
         streams,
       });
     }
-    this.#fillEstimates();
+    this.#resources.fillEstimates((e, group) => this.#estimateJob(e, group));
     fillColumns(this.#programs, this.#measure);
 
     const layout = layOut(
@@ -215,7 +178,7 @@ class Compiler {
     });
     return {
       programs: this.#programs,
-      resources: this.#resources,
+      resources: this.#resources.all,
       jobs,
       fields: layout.fields,
       columns: measured ? [...keys, ...this.#measure.columns.map((c) => c.name)] : [],
@@ -308,7 +271,7 @@ class Compiler {
           if (stopAt !== null && stopAt.stepIndex === stepIndex && stopAt.opIndex === opIndex) return current;
           for (const s of current) checkFit(op, s, place);
           if (isProjection(op)) {
-            current = this.#project(builder, op, overOf(op, step), current, place);
+            current = compileProjection(builder, op, overOf(op, step), current, place);
           } else {
             for (const s of current) this.#apply(builder, op, s, place, planes, all, outputs, thumbnails);
           }
@@ -367,78 +330,6 @@ class Compiler {
       builder.run({ op: "thumbnail", stage: "report", in: s.image.reg, inputs: [value.reg] });
       thumbnails.push(s.channel);
     }
-  }
-
-  #project(
-    builder: ProgramBuilder,
-    op: Op,
-    over: readonly Projectable[],
-    streams: readonly Stream[],
-    place: Place,
-  ): Stream[] {
-    const groups = new Map<string, Stream[]>();
-    for (const s of streams) {
-      const key = [
-        s.channel,
-        over.includes("site") ? "" : s.site,
-        over.includes("timepoint") ? "" : s.timepoint,
-        over.includes("z_index") ? "" : s.z,
-      ].join("/");
-      groups.set(key, [...(groups.get(key) ?? []), s]);
-    }
-    const projection = op.name === "maxProject" ? "max" : op.name === "meanProject" ? "mean" : "sum";
-    const out: Stream[] = [];
-    for (const members of groups.values()) {
-      const first = members[0] as Stream;
-      const size = (s: Stream) => (s.plane ?? s.value) as { dtype: DType; height: number; width: number };
-      const { dtype, height, width } = size(first);
-      for (const m of members) {
-        const o = size(m);
-        if (o.dtype !== dtype || o.height !== height || o.width !== width) {
-          throw new TilecastError(
-            "ERR_PIPELINE",
-            `step "${place.step}": ${op.name} would mix ${describeStream(first)}, ${width} x ${height} ${dtype}, with ${describeStream(m)}, ${o.width} x ${o.height} ${o.dtype}`,
-            { argument: op.name },
-          );
-        }
-      }
-      const result = (table[op.name] as OpSpec).result(dtype, op.parameters);
-      if (projection !== "max") builder.reserve("float64", height, width);
-      const fromFiles = members.every((m) => m.plane !== null);
-      const value = fromFiles
-        ? builder.emit(
-            {
-              op: "project",
-              stage: place.step,
-              projection,
-              sources: members.map((m) => builder.source(m.plane as PlaneRef)),
-            },
-            result,
-            height,
-            width,
-          )
-        : builder.emit(
-            {
-              op: "projectTiles",
-              stage: place.step,
-              projection,
-              inputs: members.map((m) => builder.materialize(m, place.step).reg),
-            },
-            result,
-            height,
-            width,
-          );
-      out.push({
-        ...first,
-        z: over.includes("z_index") ? null : first.z,
-        plane: null,
-        value,
-        results: new Map(),
-        image: null,
-        pending: null,
-      });
-    }
-    return out;
   }
 
   #apply(
@@ -503,7 +394,11 @@ class Compiler {
         );
         return;
       case "flatField":
-        emit({ op: "flatField", resource: this.#illumination(op, s, input, place, group), a: p.background });
+        emit({
+          op: "flatField",
+          resource: this.#resources.illumination(op, s, input, place, group),
+          a: p.background,
+        });
         return;
       case "subtractBackground":
         emit(
@@ -522,12 +417,15 @@ class Compiler {
         emit({ op: "rescale", a: p.scale, b: p.offset, dtype: result });
         return;
       case "javascript": {
-        const resource = this.#resource(JSON.stringify(["function", p.module, p.export, p.params]), () => ({
-          kind: "function",
-          module: p.module,
-          export: p.export,
-          params: p.params ?? null,
-        }));
+        const resource = this.#resources.id(
+          JSON.stringify(["function", p.module, p.export, p.params]),
+          () => ({
+            kind: "function",
+            module: p.module,
+            export: p.export,
+            params: p.params ?? null,
+          }),
+        );
         emit({ op: "function", resource, dtype: result });
         s.kind = p.kind;
         if (s.kind === "labels") this.#writeLabels(builder, s, "objects", outputs, thumbnails, stage);
@@ -538,88 +436,24 @@ class Compiler {
     }
   }
 
-  #resource(key: string, make: () => Resource): number {
-    let id = this.#resourceIds.get(key);
-    if (id === undefined) {
-      id = this.#resources.push(make()) - 1;
-      this.#resourceIds.set(key, id);
-    }
-    return id;
-  }
-
-  #illumination(op: Op, s: Stream, input: Value, place: Place, group: readonly PlaneRef[]): number {
-    const p = op.parameters as {
-      image?: string;
-      from?: "median" | "mean";
-      background: number;
-      sigma: number;
-      images: number;
-      shrink: number;
+  /** The job that reads one image of an estimate: the steps up to its flat-field. */
+  #estimateJob(e: Estimate, group: readonly PlaneRef[]): Job {
+    const builder = new ProgramBuilder();
+    const stream = this.#runSteps(builder, group, e.place, null, [])[0] as Stream;
+    const stage = e.place.step;
+    const value = builder.materialize(stream, stage);
+    builder.run({ op: "collect", stage, in: value.reg, resource: e.id, a: e.resource.background });
+    return {
+      program: this.#intern(builder),
+      well: stream.well,
+      site: stream.site,
+      timepoint: stream.timepoint,
+      channels: [stream.channel],
+      sources: builder.sources,
+      outputs: [],
+      thumbnails: [],
+      parts: [],
     };
-    if (p.image !== undefined) {
-      const path = p.image.replaceAll("{channel}", String(s.channel));
-      return this.#resource(`file/${path}`, () => ({ kind: "file", path }));
-    }
-    const key = `estimate/${place.stepIndex}/${place.opIndex}/${s.channel}/${input.height}x${input.width}`;
-    const id = this.#resource(key, () => ({
-      kind: "estimate",
-      label: `channel ${s.channel}, ${input.width} x ${input.height} px, step "${place.step}"`,
-      method: p.from ?? "median",
-      sigma: p.sigma,
-      shrink: p.shrink,
-      background: p.background,
-      height: input.height,
-      width: input.width,
-      jobs: [],
-    }));
-    let estimate = this.#estimates.get(key);
-    if (estimate === undefined) {
-      estimate = {
-        id,
-        resource: this.#resources[id] as Extract<Resource, { kind: "estimate" }>,
-        place,
-        limit: p.images,
-        groups: [],
-      };
-      this.#estimates.set(key, estimate);
-    }
-    const mine = group.filter((q) => q.channel === s.channel);
-    if (estimate.groups.at(-1)?.[0] !== mine[0]) estimate.groups.push(mine);
-    return id;
-  }
-
-  /** The jobs that read each estimate's images: the steps up to the flat-field, over evenly spaced fields. */
-  #fillEstimates(): void {
-    for (const e of this.#estimates.values()) {
-      const n = Math.min(e.limit, e.groups.length);
-      const jobs: Job[] = [];
-      for (let i = 0; i < n; i++) {
-        const group = e.groups[Math.floor((i * e.groups.length) / n)] as PlaneRef[];
-        const builder = new ProgramBuilder();
-        const [stream] = this.#runSteps(builder, group, e.place, null, []);
-        const value = builder.materialize(stream as Stream, e.place.step);
-        builder.run({
-          op: "collect",
-          stage: e.place.step,
-          in: value.reg,
-          resource: e.id,
-          a: e.resource.background,
-        });
-        const s = stream as Stream;
-        jobs.push({
-          program: this.#intern(builder),
-          well: s.well,
-          site: s.site,
-          timepoint: s.timepoint,
-          channels: [s.channel],
-          sources: builder.sources,
-          outputs: [],
-          thumbnails: [],
-          parts: [],
-        });
-      }
-      this.#resources[e.id] = { ...e.resource, jobs };
-    }
   }
 }
 

@@ -23,7 +23,7 @@ interface WellEntry {
   readonly fields: number;
   remaining: number;
   readonly rows: Map<number, string>;
-  readonly totals: Map<number, ChannelTotals>;
+  readonly parts: Map<number, NativeJobResult["parts"]>;
   readonly failures: FailureReport[];
   readonly thumbnails: Thumbnail[];
   failedPlanes: number;
@@ -74,7 +74,7 @@ export class Ledger {
         fields: fields.get(well) ?? 0,
         remaining: jobs.length,
         rows: new Map(),
-        totals: new Map(),
+        parts: new Map(),
         failures: [],
         thumbnails: [],
         failedPlanes: 0,
@@ -157,7 +157,7 @@ export class Ledger {
       this.bytesWritten += result.bytesWritten;
       this.pixels += result.pixels;
       if (result.rows !== "") entry.rows.set(index, result.rows);
-      this.#total(entry, job, result);
+      entry.parts.set(index, result.parts);
       for (const [i, t] of result.thumbnails.entries()) {
         const channel = job.thumbnails[i];
         if (channel !== undefined && !entry.thumbnails.some((x) => x.channel === channel)) {
@@ -168,21 +168,27 @@ export class Ledger {
     if (--entry.remaining === 0) this.#save(entry);
   }
 
-  #total(entry: WellEntry, job: Job, result: NativeJobResult): void {
-    for (const [i, part] of result.parts.entries()) {
-      const channel = job.parts[i]?.channel ?? 0;
-      let t = entry.totals.get(channel);
-      if (t === undefined) {
-        t = { channel, objects: 0, sums: [], low: null, high: null };
-        entry.totals.set(channel, t);
-      }
-      t.objects += part.objects;
-      for (const [c, sum] of part.sums.entries()) t.sums[c] = (t.sums[c] ?? 0) + sum;
-      if (part.low !== undefined && part.high !== undefined) {
-        t.low = t.low === null ? part.low : Math.min(t.low, part.low);
-        t.high = t.high === null ? part.high : Math.max(t.high, part.high);
+  /** Sums by channel, added up in the order of the jobs, so that they do not depend on which thread was first. */
+  #totals(entry: WellEntry): ChannelTotals[] {
+    const totals = new Map<number, ChannelTotals>();
+    for (const [index, parts] of [...entry.parts].sort(([a], [b]) => a - b)) {
+      const job = this.plan.jobs[index] as Job;
+      for (const [i, part] of parts.entries()) {
+        const channel = job.parts[i]?.channel ?? 0;
+        let t = totals.get(channel);
+        if (t === undefined) {
+          t = { channel, objects: 0, sums: [], low: null, high: null };
+          totals.set(channel, t);
+        }
+        t.objects += part.objects;
+        for (const [c, sum] of part.sums.entries()) t.sums[c] = (t.sums[c] ?? 0) + sum;
+        if (part.low !== undefined && part.high !== undefined) {
+          t.low = t.low === null ? part.low : Math.min(t.low, part.low);
+          t.high = t.high === null ? part.high : Math.max(t.high, part.high);
+        }
       }
     }
+    return [...totals.values()].sort((a, b) => a.channel - b.channel);
   }
 
   #cancel(entry: WellEntry, index: number): void {
@@ -220,7 +226,7 @@ export class Ledger {
       planes: entry.planes,
       failedPlanes: entry.failedPlanes,
       fields: entry.fields,
-      totals: [...entry.totals.values()].sort((a, b) => a.channel - b.channel),
+      totals: this.#totals(entry),
       failures: entry.failures,
       thumbnails: entry.thumbnails
         .sort((a, b) => a.channel - b.channel)
@@ -235,6 +241,7 @@ export class Ledger {
     this.#ended.push(entry.saved);
     this.states.save(entry.saved, rows.join(""), entry.thumbnails);
     entry.rows.clear();
+    entry.parts.clear();
   }
 
   /** Wells that ended since the last call. */

@@ -14,7 +14,7 @@ import type { Plan } from "./plan.js";
 import type { Throughput } from "./progress.js";
 import { renderReport } from "./report/report.js";
 import type { FailureReport, Outcome, ReportData, WellReport } from "./report/report-data.js";
-import type { RunOptions } from "./run.js";
+import type { RunOptions } from "./run-options.js";
 import { type Contrast, channelLabel, writeField, writeImage } from "./store-layout.js";
 import type { WellState, WellStates } from "./well-state.js";
 

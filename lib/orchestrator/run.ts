@@ -2,105 +2,29 @@
 // run(): a pipeline over a plate, from the catalogue to OME-Zarr, table, run.json and report.
 
 import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
-import { availableParallelism } from "node:os";
-import { join, resolve } from "node:path";
+import { join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fromNative, TilecastError } from "../errors.js";
-import {
-  type NativeEncoding,
-  type NativeFunctionCall,
-  type NativeJob,
-  type NativeJobResult,
-  type NativeRunner,
-  native,
-} from "../native.js";
+import { type NativeEncoding, type NativeFunctionCall, type NativeRunner, native } from "../native.js";
 import type { Plate } from "../plates/plate.js";
-import {
-  type ArrayEncoding,
-  type Compression,
-  defaultLevel,
-  type NgffVersion,
-  OmeZarrStore,
-} from "../stores/ome-zarr.js";
+import { type ArrayEncoding, OmeZarrStore } from "../stores/ome-zarr.js";
 import { version } from "../version.js";
 import { compile } from "./compile.js";
+import { checkIllumination, execute, nativeJob, prepareResources } from "./execute.js";
 import { FunctionHost } from "./function-host.js";
 import { splitWell } from "./layout.js";
 import { Ledger } from "./ledger.js";
 import type { Pipeline } from "./pipeline.js";
-import type { FieldLayout, Job, Plan } from "./plan.js";
+import type { FieldLayout, Plan } from "./plan.js";
 import { type Progress, Throughput } from "./progress.js";
 import { finishRun, type RunReport } from "./results.js";
 import { RunFeed } from "./run-feed.js";
+import { checkOptions, type RunOptions } from "./run-options.js";
 import { writeField, writePlate } from "./store-layout.js";
 import { WellStates, wellKey } from "./well-state.js";
 
-export interface RunOptions {
-  /** Output folder; made when absent. */
-  readonly out: string;
-  /** Only these wells. Default: all. */
-  readonly wells?: readonly string[];
-  /** Reuse wells that are complete and whose files, pipeline and options are unchanged. Default false. */
-  readonly resume?: boolean;
-  /** Delete earlier results of this folder first. Default false: a folder with results and no `resume` is refused. */
-  readonly overwrite?: boolean;
-  /** Worker threads. Default: every core that this process may use. */
-  readonly threads?: number;
-  /** OME-Zarr version. Default "0.5" (zarr v3, sharded); "0.4" (zarr v2) for older readers. */
-  readonly zarr?: NgffVersion;
-  /** Default "blosc-lz4": writing keeps up with the disks of today; "blosc-zstd" is about a third smaller and three times slower. */
-  readonly compression?: Compression;
-  /** Chunk edge in px. Default 512. */
-  readonly chunk?: number;
-  /** Pyramid levels. Default: until the longer side is at most 256 px. */
-  readonly levels?: number;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: Progress) => void;
-  /**
-   * Publish progress on this ZeroMQ PUB endpoint while the run goes on, as the OpenHCS family does: `tcp://127.0.0.1:5555` or
-   * `ipc:///run/user/1000/run.sock`. Default: nothing is published. Needs the package zeromq.
-   */
-  readonly publish?: string;
-  /** The command line, for the report. */
-  readonly command?: string;
-}
-
+/** What a run makes in its output folder. */
 const outputs = ["plate.ome.zarr", "measurements.csv", "run.json", "report.html", ".tilecast"];
-
-function checkOptions(options: RunOptions): { encoding: ArrayEncoding; threads: number; out: string } {
-  const bad = (name: string, expected: string, got: unknown) =>
-    new TilecastError("ERR_INVALID_ARGUMENT", `run(): "${name}" must be ${expected}, and is ${String(got)}`, {
-      argument: name,
-    });
-  if (typeof options.out !== "string" || options.out === "") throw bad("out", "a folder", options.out);
-  const version = options.zarr ?? "0.5";
-  if (version !== "0.4" && version !== "0.5") throw bad("zarr", '"0.4" or "0.5"', version);
-  const compression = options.compression ?? "blosc-lz4";
-  if (!["blosc-lz4", "blosc-zstd", "zstd", "none"].includes(compression))
-    throw bad("compression", "blosc-lz4, blosc-zstd, zstd or none", compression);
-  const chunk = options.chunk ?? 512;
-  if (!Number.isSafeInteger(chunk) || chunk < 16 || chunk > 8192)
-    throw bad("chunk", "an integer from 16 to 8192 px", chunk);
-  const levels = options.levels;
-  if (levels !== undefined && (!Number.isSafeInteger(levels) || levels < 1 || levels > 16))
-    throw bad("levels", "an integer from 1 to 16", levels);
-  const threads = options.threads ?? availableParallelism();
-  if (!Number.isSafeInteger(threads) || threads < 1 || threads > 1024)
-    throw bad("threads", "an integer from 1 to 1024", threads);
-  if (options.resume && options.overwrite) throw bad("overwrite", "absent when resume is asked for", true);
-  return {
-    encoding: {
-      version,
-      compression,
-      level: defaultLevel(compression),
-      chunk,
-      sharded: version === "0.5",
-      separator: version === "0.5" ? "." : "/",
-    },
-    threads,
-    out: resolve(options.out),
-  };
-}
 
 function prepareFolder(out: string, options: RunOptions): void {
   mkdirSync(out, { recursive: true });
@@ -150,6 +74,16 @@ async function runPlan(
     ...(options.wells ? { wells: options.wells } : {}),
     ...(options.levels ? { levels: options.levels } : {}),
   });
+  // Results of an earlier run can be a plate, but not one that is written over while it is read.
+  const target = join(out, "plate.ome.zarr");
+  if (plate.root === target || plate.root.startsWith(target + sep)) {
+    throw new TilecastError(
+      "ERR_INVALID_ARGUMENT",
+      `run(): "out" must be another folder than ${out}, whose plate.ome.zarr is the plate that is read`,
+      { argument: "out", path: out },
+    );
+  }
+  await checkIllumination(plan);
   prepareFolder(out, options);
   const states = new WellStates(out);
   const common = commonKey(pipeline, plan, encoding);
@@ -308,115 +242,6 @@ function thumbnailPx(plate: Plate): number {
   return plate.wells.length <= 96 ? 160 : plate.wells.length <= 384 ? 96 : 56;
 }
 
-function nativeJob(
-  job: Job,
-  index: number,
-  store: OmeZarrStore,
-  thumbnail: boolean,
-  files: NativeJob["files"],
-): NativeJob {
-  return {
-    program: job.program,
-    index,
-    thumbnail,
-    sources: job.sources,
-    outputs: job.outputs.map((o) => ({
-      dir: join(store.root, o.image),
-      lead: o.lead.join(store.encoding.separator),
-      height: o.height,
-      width: o.width,
-      dtype: o.dtype,
-      levels: o.levels,
-    })),
-    rowPrefixes: job.parts.map((p) => p.rowPrefix),
-    files,
-  };
-}
-
-function execute(
-  runner: NativeRunner,
-  jobs: readonly NativeJob[],
-  onCall: (call: NativeFunctionCall) => void,
-  onResults: (results: readonly NativeJobResult[], finished: boolean) => void,
-): Promise<void> {
-  if (jobs.length === 0) return Promise.resolve();
-  return new Promise((done, fail) => {
-    runner.start(
-      jobs,
-      (results, finished) => {
-        try {
-          onResults(results, finished);
-          if (finished) done();
-        } catch (error) {
-          runner.cancel();
-          fail(error);
-        }
-      },
-      onCall,
-    );
-  });
-}
-
-/** Loads illumination images, runs the estimates, registers programs. Native resource numbers are the plan's. */
-async function prepareResources(
-  runner: NativeRunner,
-  plan: Plan,
-  store: OmeZarrStore,
-  functions: FunctionHost,
-  cancelled: () => boolean,
-  progress: () => void,
-): Promise<void> {
-  for (const r of plan.resources) {
-    if (r.kind === "file") checkIllumination(plan, r.path, runner.addFieldFile(resolve(r.path)));
-    else if (r.kind === "estimate") runner.addEstimator(r.height, r.width, r.shrink, r.jobs.length);
-    else runner.addFunction();
-  }
-  for (const program of plan.programs) runner.addProgram(program);
-  for (const [id, r] of plan.resources.entries()) {
-    if (r.kind !== "estimate") continue;
-    const failures: string[] = [];
-    const jobs = r.jobs.map((j, i) => nativeJob(j, i, store, false, []));
-    const call = (c: NativeFunctionCall) => functions.call(c, r.jobs[c.job]);
-    await execute(runner, jobs, call, (results) => {
-      for (const x of results) if (x.error) failures.push(x.error.message);
-      progress();
-    });
-    if (cancelled()) return;
-    if (failures.length === jobs.length) {
-      throw new TilecastError(
-        "ERR_PIPELINE",
-        `the illumination of ${r.label} cannot be estimated: none of ${jobs.length} images could be read; the first: ${failures[0]}`,
-      );
-    }
-    runner.finishEstimator(id, r.method, r.sigma);
-  }
-}
-
-function checkIllumination(
-  plan: Plan,
-  path: string,
-  got: { resource: number; height: number; width: number },
-): void {
-  for (const job of plan.jobs) {
-    const uses = plan.programs[job.program]?.code.some(
-      (i) => i.op === "flatField" && i.resource === got.resource,
-    );
-    const s = job.sources[0];
-    if (
-      uses &&
-      s !== undefined &&
-      job.channels.length === 1 &&
-      (s.height !== got.height || s.width !== got.width)
-    ) {
-      throw new TilecastError(
-        "ERR_PIPELINE",
-        `the illumination image ${path} is ${got.width} x ${got.height} px, and ${s.path} is ${s.width} x ${s.height}`,
-        { path, argument: "image" },
-      );
-    }
-  }
-}
-
 function reporter(
   ledger: Ledger,
   throughput: Throughput,
@@ -444,4 +269,4 @@ function reporter(
   };
 }
 
-export type { RunReport };
+export type { RunOptions, RunReport };

@@ -4,6 +4,7 @@
 import type { DType } from "../image/dtype.js";
 import type { ParsedPlate } from "./format.js";
 import { type Header, type ScannedFile, type ScanOptions, scanDescriptions, scanHeaders } from "./headers.js";
+import { median } from "./median.js";
 import { type MetaSeries, parseMetaSeries } from "./metaseries.js";
 import { absentNotices, expectationNotices, findMissing, planeOrder } from "./missing.js";
 import { noticeOf, plural } from "./notice.js";
@@ -24,7 +25,7 @@ function byFrequency<T>(values: readonly T[], key: (value: T) => string): { valu
   return [...counts.values()].sort((a, b) => b.count - a.count);
 }
 
-function channelInfos(
+export function channelInfos(
   planes: readonly PlaneRef[],
   nameOf: (channel: number) => string | null,
 ): ChannelInfo[] {
@@ -54,7 +55,7 @@ function channelInfos(
   });
 }
 
-function mixedNotices(channels: readonly ChannelInfo[]): Notice[] {
+export function mixedNotices(channels: readonly ChannelInfo[]): Notice[] {
   const notices: Notice[] = [];
   const sizes = (c: ChannelInfo) =>
     c.sizes.map((s) => `${s.width}x${s.height} (${plural(s.planes, "plane")})`);
@@ -119,11 +120,6 @@ function telling(planes: readonly PlaneRef[]): PlaneRef[] {
   return chosen;
 }
 
-function median(values: readonly number[]): number | null {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted.length === 0 ? null : (sorted[sorted.length >> 1] as number);
-}
-
 /**
  * Distance of slices. Stage positions carry noise of a few percent, so the microscope's own setting, which it writes into
  * projections, is taken where the positions bear it out (within a fifth).
@@ -169,10 +165,12 @@ export async function buildPlate(
   const { files, notices: duplicates } = settleDuplicates(scanned);
   const { planes, notices: spread, sourceChannel } = await spreadFiles(files);
   const wells = [...new Set(files.map((f) => f.well))].sort(compareWells);
-  const order = planeOrder(wells);
+  const lost = parsed.lost ?? [];
+  const order = planeOrder([...new Set([...wells, ...lost.map((p) => p.well)])].sort(compareWells));
   planes.sort(order);
 
-  const chosen = telling(planes);
+  // Layouts with metadata files of their own need no description.
+  const chosen = parsed.pixelSizeUm === undefined ? telling(planes) : [];
   const descriptions = await scanDescriptions([...new Set(chosen.map((p) => p.path))], options);
   const told: { plane: PlaneRef; meta: MetaSeries }[] = [];
   for (const plane of chosen) {
@@ -195,7 +193,7 @@ export async function buildPlate(
   const channels = channelInfos(planes, nameOf);
   const sites = ascending(files.map((f) => f.site));
   const timepoints = ascending(files.map((f) => f.timepoint));
-  const missing = findMissing(planes, files, wells, sourceChannel).sort(order);
+  const missing = findMissing(planes, files, wells, sourceChannel, lost, parsed.listsEveryPlane).sort(order);
   const header = scanned.find((f) => f.header !== null && believable(f.header))?.header;
   const promised =
     parsed.expected === null
@@ -222,9 +220,12 @@ export async function buildPlate(
     timepoints,
     plateFormat: parsed.plateFormat ?? plateFormatOf(wells),
     pixelSizeUm:
+      parsed.pixelSizeUm ??
       told.find((t) => t.meta.pixelSizeUm !== null)?.meta.pixelSizeUm ??
       (header ? { x: header.pixelSizeXUm, y: header.pixelSizeYUm } : null),
-    zStepUm: zStepOf(told),
+    zStepUm: parsed.zStepUm ?? zStepOf(told),
+    ...(parsed.siteGrid ? { siteGrid: parsed.siteGrid } : {}),
+    ...(parsed.sitePositions?.length ? { sitePositions: parsed.sitePositions } : {}),
     planes,
     missing,
     notices: [

@@ -30,12 +30,22 @@ export interface ScanOptions {
   readonly scanner: HeaderScanner;
   readonly mode: "all" | "first";
   readonly signal: AbortSignal | undefined;
+  /** Results of files that were scanned already, by path. */
+  readonly known?: ReadonlyMap<string, NativeImageInfo | NativeFailure>;
 }
 
 /** Why a file is unreadable, without its path: notices and missing planes name the file themselves. */
 function reasonOf({ error: { code, message, path } }: NativeFailure): string {
   const text = message.startsWith(path) ? message.slice(path.length).replace(/^[,:]\s*/, "") : message;
   return `${code}: ${text}`;
+}
+
+/** Scans with the descriptions, which are not kept for the header pass. */
+export async function scanWithDescriptions(
+  paths: readonly string[],
+  options: ScanOptions,
+): Promise<(NativeImageInfo | NativeFailure)[]> {
+  return scan(paths, options, true);
 }
 
 async function scan(
@@ -63,17 +73,40 @@ export async function scanHeaders(
   options: ScanOptions,
 ): Promise<ScannedFile[]> {
   if (options.mode === "first") return scanFirst(files, options);
-  const results = await scan(
-    files.map((f) => f.file.path),
-    options,
-    false,
-  );
-  return files.map((file, i) => {
-    const result = results[i] as NativeImageInfo | NativeFailure;
+  // Entries may share a file: each is scanned once.
+  const { known } = options;
+  const paths = [...new Set(files.map((f) => f.file.path))].filter((path) => !known?.has(path));
+  const results = await scan(paths, options, false);
+  const byPath = new Map(paths.map((path, i) => [path, results[i] as NativeImageInfo | NativeFailure]));
+  return files.map((file) => {
+    const result = (known?.get(file.file.path) ?? byPath.get(file.file.path)) as
+      | NativeImageInfo
+      | NativeFailure;
     return "error" in result
       ? { ...file, header: null, reason: reasonOf(result) }
-      : { ...file, header: result, reason: "" };
+      : withPage({ ...file, header: result, reason: "" });
   });
+}
+
+/** A page that the metadata names and the file does not have is as unreadable as a damaged file. */
+function withPage(file: ScannedFile): ScannedFile {
+  const { place, header } = file;
+  if (place === undefined || header === null) return file;
+  if (header.pages >= 0 && place.page >= header.pages) {
+    return {
+      ...file,
+      header: null,
+      reason: `ERR_METADATA: the metadata says page ${place.page} (from 0); the file has ${header.pages}`,
+    };
+  }
+  if (place.sample >= header.samples) {
+    return {
+      ...file,
+      header: null,
+      reason: `ERR_METADATA: the metadata says sample ${place.sample} (from 0); a pixel has ${header.samples}`,
+    };
+  }
+  return place.size === undefined ? file : { ...file, header: { ...header, ...place.size } };
 }
 
 /** A channel whose first files are all damaged is not worth searching to its end. */
@@ -90,7 +123,9 @@ async function scanFirst(files: readonly ParsedFile[], options: ScanOptions): Pr
   const failures = new Map<ParsedFile, string>();
   for (const [channel, list] of channels) {
     for (const file of list.slice(0, maxTries)) {
-      const [result] = (await scan([file.file.path], options, false)) as [NativeImageInfo | NativeFailure];
+      const result =
+        options.known?.get(file.file.path) ??
+        ((await scan([file.file.path], options, false))[0] as NativeImageInfo | NativeFailure);
       if (!("error" in result)) {
         headers.set(channel, result);
         break;
@@ -109,7 +144,12 @@ async function scanFirst(files: readonly ParsedFile[], options: ScanOptions): Pr
         if (reason !== "" || header === undefined) return { ...file, header: null, reason };
         try {
           const { size, mtimeMs } = await stat(file.file.path);
-          return { ...file, header: { ...header, bytes: size, mtimeMs }, reason: "" };
+          // Pages of other files are not known; those that the metadata names are believed.
+          return withPage({
+            ...file,
+            header: { ...header, ...(file.place ? { pages: -1 } : {}), bytes: size, mtimeMs },
+            reason: "",
+          });
         } catch (error) {
           return { ...file, header: null, reason: `ERR_IO: ${(error as Error).message}` };
         }

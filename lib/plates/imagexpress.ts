@@ -5,12 +5,12 @@
 // MetaXpress leaves `_s` and `_w` out when there is one site or one channel. Files outside any ZStep folder are single
 // planes or projections that the microscope made; exports keep those in ZStep_0. `_thumb` files are the microscope's previews.
 
-import { TilecastError } from "../errors.js";
 import type { Detection, Expected, ParsedFile, ParsedPlate, PlateFormat } from "./format.js";
 import { type Htd, parseHtd } from "./htd.js";
 import type { ListedFile, Listing } from "./listing.js";
 import { noticeOf, plural } from "./notice.js";
 import type { Notice } from "./plate.js";
+import { choosePlateFolder, count, folderName, mostCommon } from "./plate-folder.js";
 import { normalizeWell } from "./well.js";
 
 export interface ImageXpressName {
@@ -87,15 +87,6 @@ function expectedOf(htd: Htd, source: string): Expected {
   };
 }
 
-/** The value that occurs most often; the first of equals. */
-function mostCommon(values: Iterable<string>): string {
-  const counts = new Map<string, number>();
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
-  let best = "";
-  for (const [value, count] of counts) if (count > (counts.get(best) ?? 0)) best = value;
-  return best;
-}
-
 function detect(listing: Listing): Detection {
   let fit = 0;
   for (const file of listing.images) {
@@ -110,22 +101,6 @@ function detect(listing: Listing): Detection {
         ? "no image is named <plate>_<well>[_s<site>][_w<channel>].tif"
         : `${Math.round(score * 100)} % of the images are named <plate>_<well>[_s<site>][_w<channel>].tif`,
   };
-}
-
-/**
- * The one folder whose images are the plate. Images of the opened folder itself win: what lies in further folders then is
- * somebody's output. Throws ERR_PLATE_FORMAT when the choice is the user's.
- */
-function choosePlate(listing: Listing, bases: ReadonlyMap<string, number>): string {
-  if (bases.size <= 1) return [...bases.keys()][0] ?? "";
-  if (bases.has("")) return "";
-  const list = [...bases].slice(0, 5).map(([base, count]) => `  ${base}  (${plural(count, "image")})`);
-  if (bases.size > 5) list.push(`  ... and ${bases.size - 5} more`);
-  throw new TilecastError(
-    "ERR_PLATE_FORMAT",
-    `${listing.root} holds ${bases.size} ImageXpress plates; open one of its folders:\n${list.join("\n")}`,
-    { path: listing.root },
-  );
 }
 
 function parse(listing: Listing, texts: ReadonlyMap<string, string>): ParsedPlate {
@@ -144,7 +119,7 @@ function parse(listing: Listing, texts: ReadonlyMap<string, string>): ParsedPlat
       continue;
     }
     const place = placeOf(file.folders);
-    bases.set(place.base, (bases.get(place.base) ?? 0) + 1);
+    count(bases, place.base);
     const plane: ParsedFile = {
       file,
       well: name.well,
@@ -156,7 +131,7 @@ function parse(listing: Listing, texts: ReadonlyMap<string, string>): ParsedPlat
     };
     parsed.push({ file: plane, plate: name.plate, base: place.base });
   }
-  const base = choosePlate(listing, bases);
+  const base = choosePlateFolder(listing, bases, "ImageXpress");
   const notices: Notice[] = [];
   if (thumbnails.length > 0) {
     notices.push(
@@ -182,7 +157,7 @@ function parse(listing: Listing, texts: ReadonlyMap<string, string>): ParsedPlat
       ),
     );
   }
-  const prefix = mostCommon(own.map((p) => p.plate));
+  const prefix = mostCommon(own.map((p) => p.plate)) ?? "";
   // The acquisition's own file lies beside the images and bears the plate's name; copies of others may lie there too.
   const candidates = listing.files.filter(
     (f) => isHtd(f) && f.folders.join("/") === base && texts.has(f.relative),
@@ -194,9 +169,8 @@ function parse(listing: Listing, texts: ReadonlyMap<string, string>): ParsedPlat
   if (unused.length > 0) {
     notices.push(noticeOf("ignored", unused, (n) => `${plural(n, "more .HTD file")} beside ${chosen?.name}`));
   }
-  const folder = base.split("/").at(-1) || listing.root.split(/[\\/]/).at(-1);
   return {
-    name: prefix || folder || "plate",
+    name: prefix || folderName(listing, base),
     pattern: null,
     files: own.map((p) => p.file),
     channelNames: htd?.waveNames ?? new Map(),

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Reads the MetaSeries XML that MetaXpress and MetaMorph put into a TIFF's ImageDescription.
 
+import { isTilecastError } from "../errors.js";
+import { readXml, type XmlElement } from "./xml.js";
+
 export interface MetaSeries {
   readonly plateName: string | null;
   /** Name of the wavelength, made unique by the microscope ("FITC_05-2"). */
@@ -24,28 +27,21 @@ const units: Readonly<Record<string, number>> = {
   mm: 1e3,
 };
 
-const entities: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
-
-function decode(value: string): string {
-  return value.replace(/&(?:#(\d{1,7})|#x([0-9a-fA-F]{1,6})|(\w+));/g, (whole, decimal, hex, name) => {
-    if (name !== undefined) return entities[name as string] ?? whole;
-    const code = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
-    return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
-  });
-}
-
-/**
- * Reads one description; `null` when it is not MetaSeries XML. Only attributes of flat `prop` elements matter, so they are
- * matched as text: a whole XML parser would add nothing but ways to fail on the malformed files that exist.
- */
+/** Reads one description; `null` when it is not MetaSeries XML. Of a damaged one, what stands before the damage is read. */
 export function parseMetaSeries(description: string): MetaSeries | null {
-  if (!/<MetaData>/.test(description)) return null;
+  const start = description.indexOf("<MetaData>");
+  if (start < 0) return null;
   const props = new Map<string, string>();
-  for (const match of description.matchAll(
-    /<(?:custom-)?prop\s+id="([^"]*)"(?:\s+type="[^"]*")?\s+value="([^"]*)"/g,
-  )) {
+  const keep = ({ attributes }: XmlElement) => {
+    const id = attributes.get("id");
+    const value = attributes.get("value");
     // The first of a name is the plane's own.
-    if (!props.has(match[1] as string)) props.set(match[1] as string, decode(match[2] as string));
+    if (id !== undefined && value !== undefined && !props.has(id)) props.set(id, value);
+  };
+  try {
+    readXml(description.slice(start), "ImageDescription", { prop: keep, "custom-prop": keep });
+  } catch (error) {
+    if (!isTilecastError(error, "ERR_METADATA")) throw error;
   }
   const number = (id: string): number | null => {
     const text = props.get(id);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Works out which planes a plate lacks, from what its other wells have and from what the metadata promises.
 
-import type { Expected } from "./format.js";
+import type { Expected, LostPlane } from "./format.js";
 import type { ScannedFile } from "./headers.js";
 import { describe, noticeOf, plural } from "./notice.js";
 import { planeKey } from "./planes.js";
@@ -27,12 +27,16 @@ export function planeOrder(wells: readonly string[]): (a: Components, b: Compone
  * channel that no well has there was not acquired there. Of a channel's slices and its stored plane, those are expected
  * that at least half of its fields at that timepoint have: a single deeper stack does not make all others incomplete.
  * In no particular order.
+ *
+ * `lost` are planes that metadata lists and no file holds; with `listsEveryPlane` only they and unreadable files are missing.
  */
 export function findMissing(
   planes: readonly PlaneRef[],
   files: readonly ScannedFile[],
   wells: readonly string[],
   sourceChannel: ReadonlyMap<number, number>,
+  lost: readonly LostPlane[] = [],
+  listsEveryPlane = false,
 ): MissingPlane[] {
   const unreadable = new Map<string, string>();
   const spreadChannels = new Set(sourceChannel.values());
@@ -66,6 +70,22 @@ export function findMissing(
   for (const file of files) if (file.header === null) have.delete(planeKey(file));
 
   const missing: MissingPlane[] = [];
+  for (const plane of lost) {
+    const key = planeKey(plane);
+    if (have.has(key) || unreadable.has(key)) continue;
+    have.add(key);
+    const { well, site, channel, z_index, timepoint, reason } = plane;
+    missing.push({ well, site, channel, z_index, timepoint, kind: "absent", reason });
+  }
+  if (listsEveryPlane) {
+    for (const file of files) {
+      if (file.header !== null) continue;
+      const { well, site, channel, z_index, timepoint } = file;
+      const reason = unreadable.get(planeKey(file)) as string;
+      missing.push({ well, site, channel, z_index, timepoint, kind: "unreadable", reason });
+    }
+    return missing;
+  }
   for (const { timepoint, site, channel } of places.values()) {
     const { fields, slots } = series.get(`${timepoint}/${channel}`) as {
       fields: Set<string>;
@@ -81,7 +101,7 @@ export function findMissing(
           unreadable.get(planeKey(source)) ?? unreadable.get(planeKey({ ...source, z_index: null }));
         missing.push(
           reason === undefined
-            ? { ...plane, kind: "absent", reason: "no file" }
+            ? { ...plane, kind: "absent", reason: noFile }
             : { ...plane, kind: "unreadable", reason },
         );
       }
@@ -90,20 +110,40 @@ export function findMissing(
   return missing;
 }
 
-/** One notice a channel about absent planes; unreadable files have notices of their own. */
+/** Why a plane is missing that no metadata says anything about. */
+const noFile = "no file";
+
+/**
+ * One notice a channel about absent planes that only other wells lead to expect, and one a reason about those that the
+ * metadata lists; unreadable files have notices of their own.
+ */
 export function absentNotices(
   missing: readonly MissingPlane[],
   channels: readonly ChannelInfo[],
   timeSeries: boolean,
 ): Notice[] {
+  const reasons = new Map<string, MissingPlane[]>();
+  for (const plane of missing) {
+    if (plane.kind !== "absent" || plane.reason === noFile) continue;
+    const group = reasons.get(plane.reason);
+    if (group === undefined) reasons.set(plane.reason, [plane]);
+    else group.push(plane);
+  }
+  const told = [...reasons].map(([reason, group]) =>
+    noticeOf(
+      "missing",
+      group.map((plane) => describe(plane, timeSeries)),
+      (n) => `${plural(n, "plane")}: ${reason}`,
+    ),
+  );
   const groups = new Map<number, MissingPlane[]>();
   for (const plane of missing) {
-    if (plane.kind !== "absent") continue;
+    if (plane.kind !== "absent" || plane.reason !== noFile) continue;
     const group = groups.get(plane.channel);
     if (group === undefined) groups.set(plane.channel, [plane]);
     else group.push(plane);
   }
-  return [...groups]
+  const inferred = [...groups]
     .sort(([a], [b]) => a - b)
     .map(([channel, group]) => {
       const name = channels.find((c) => c.channel === channel)?.name;
@@ -115,6 +155,7 @@ export function absentNotices(
           `${plural(n, "plane")} of channel ${channel}${name ? ` (${name})` : ""} that other wells or fields have: no file in ${shorten(summarizeWells(wells), wells.length)}`,
       );
     });
+  return [...told, ...inferred];
 }
 
 function shorten(text: string, wells: number): string {

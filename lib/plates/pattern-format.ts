@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Plates whose file names say everything: by a user's pattern, or by one of the usual patterns below.
+// Plates whose file names say everything: by a user's pattern, or by a usual one that has no metadata.
 
 import { TilecastError } from "../errors.js";
 import type { Detection, ParsedFile, ParsedPlate, PlateFormat } from "./format.js";
@@ -11,14 +11,6 @@ import type { Notice } from "./plate.js";
 /** Patterns that are recognised by themselves: those that cannot be mistaken for another's. */
 const usualPatterns: readonly { readonly name: string; readonly pattern: string }[] = [
   { name: "Cellomics ArrayScan", pattern: "{plate}_{well:3}f{site:2}d{channel:1}.tif" },
-  {
-    name: "Yokogawa CellVoyager",
-    pattern: "{plate}_{well:3}_T{timepoint:4}F{site:3}L{*:2}A{*:2}Z{z_index:2}C{channel:2}.tif",
-  },
-  {
-    name: "Opera Phenix, Operetta",
-    pattern: "r{row:2}c{column:2}f{site}p{z_index}-ch{channel}sk{timepoint}fk{*}fl{*}.tiff",
-  },
 ];
 
 /** A layout that is one filename pattern. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Turns scanned files into planes: settles duplicates, and spreads pages over z and samples over channels.
 
-import type { ScannedFile } from "./headers.js";
+import type { Header, ScannedFile } from "./headers.js";
 import { noticeOf, plural } from "./notice.js";
 import { pagesAreUniform } from "./page-sizes.js";
 import type { Components, Notice, PlaneRef } from "./plate.js";
@@ -58,8 +58,8 @@ function sampleChannels(files: readonly ScannedFile[]): {
 } {
   const samples = new Map<number, Set<number>>();
   const names: string[] = [];
-  for (const { channel, header, file } of files) {
-    if (header === null) continue;
+  for (const { channel, header, file, place } of files) {
+    if (header === null || place !== undefined) continue;
     const set = samples.get(channel) ?? new Set();
     samples.set(channel, set.add(header.samples));
     if (header.samples > 1) names.push(file.relative);
@@ -91,6 +91,32 @@ function sampleChannels(files: readonly ScannedFile[]): {
   };
 }
 
+function planeOf(
+  file: ScannedFile,
+  header: Header,
+  channel: number,
+  page: number,
+  sample: number,
+  z_index: number | null,
+): PlaneRef {
+  return {
+    well: file.well,
+    site: file.site,
+    channel,
+    z_index,
+    timepoint: file.timepoint,
+    path: file.file.path,
+    page,
+    sample,
+    width: header.width,
+    height: header.height,
+    dtype: header.dtype,
+    compression: header.compression,
+    bytes: header.bytes,
+    mtimeMs: header.mtimeMs,
+  };
+}
+
 /** Planes of the readable files; `files` must be free of duplicates. */
 export async function spreadFiles(files: readonly ScannedFile[]): Promise<Spread> {
   const { number: channelOf, notices } = sampleChannels(files);
@@ -103,6 +129,11 @@ export async function spreadFiles(files: readonly ScannedFile[]): Promise<Spread
   for (const file of files) {
     const { header } = file;
     if (header === null) continue;
+    const { place } = file;
+    if (place !== undefined) {
+      planes.push(planeOf(file, header, file.channel, place.page, place.sample, file.z_index));
+      continue;
+    }
     let pages = 1;
     if (header.pages > 1) {
       // A projection, a slice, and a plane beside a stack are one plane: their further pages are previews.
@@ -114,22 +145,7 @@ export async function spreadFiles(files: readonly ScannedFile[]): Promise<Spread
       for (let sample = 0; sample < header.samples; sample++) {
         const channel = header.samples === 1 ? file.channel : channelOf(file.channel, sample);
         if (header.samples > 1) sourceChannel.set(channel, file.channel);
-        planes.push({
-          well: file.well,
-          site: file.site,
-          channel,
-          z_index: pages > 1 ? page + 1 : file.z_index,
-          timepoint: file.timepoint,
-          path: file.file.path,
-          page,
-          sample,
-          width: header.width,
-          height: header.height,
-          dtype: header.dtype,
-          compression: header.compression,
-          bytes: header.bytes,
-          mtimeMs: header.mtimeMs,
-        });
+        planes.push(planeOf(file, header, channel, page, sample, pages > 1 ? page + 1 : file.z_index));
       }
     }
   }
@@ -149,8 +165,10 @@ export async function spreadFiles(files: readonly ScannedFile[]): Promise<Spread
 /** Notices about files that cannot be read, one a reason. */
 export function unreadableNotices(files: readonly ScannedFile[]): Notice[] {
   const reasons = new Map<string, string[]>();
+  const told = new Set<string>();
   for (const file of files) {
-    if (file.header !== null) continue;
+    if (file.header !== null || told.has(`${file.file.relative}: ${file.reason}`)) continue;
+    told.add(`${file.file.relative}: ${file.reason}`);
     // Offsets differ from file to file; the message without them is what files have in common.
     const reason = file.reason.replace(/\b\d+\b/g, "#");
     const group = reasons.get(reason);

@@ -2,6 +2,7 @@
 // The catalogue: what a plate folder holds, as immutable data that can be sent to another process.
 
 import type { DType } from "../image/dtype.js";
+import type { ZarrArray } from "../stores/zarr-array.js";
 
 /** The components that tell planes of a plate apart; the names are those on the wire (OpenHCS). */
 export type Component = "well" | "site" | "channel" | "z_index" | "timepoint";
@@ -20,9 +21,9 @@ export interface Components {
 
 /** Where the pixels of one plane are; not the pixels. */
 export interface PlaneRef extends Components {
-  /** Absolute path of the file. */
+  /** Absolute path of the file; of the array's folder in OME-Zarr. */
   readonly path: string;
-  /** 0-based page of a multi-page file. */
+  /** 0-based page of a multi-page file; in OME-Zarr the plane's number in the array, in C order. */
   readonly page: number;
   /** 0-based sample (RGB channel) of the page. */
   readonly sample: number;
@@ -30,10 +31,12 @@ export interface PlaneRef extends Components {
   readonly height: number;
   readonly dtype: DType;
   readonly compression: string;
-  /** Bytes of the file (shared by its planes). */
+  /** Bytes of the file (shared by its planes); in OME-Zarr of the chunks or the shard that the plane is in. */
   readonly bytes: number;
-  /** Modification time of the file, ms since the epoch: with `bytes`, what `--resume` compares. */
+  /** Modification time of the file (OME-Zarr: the newest of those and of the array's metadata), ms since the epoch: with `bytes`, what `--resume` compares. */
   readonly mtimeMs: number;
+  /** In OME-Zarr: the array (one object for all of its planes), and the plane's place along its leading axes. */
+  readonly zarr?: { readonly array: ZarrArray; readonly index: readonly number[] };
 }
 
 export interface ChannelInfo {
@@ -61,15 +64,22 @@ export interface Notice {
   readonly examples: readonly string[];
 }
 
-/** A plane that the other wells of the plate lead to expect, and that cannot be had. */
+/** Centre of a site relative to the well's, micrometres, y upwards, as the microscope set it: the median over the wells. */
+export interface SitePosition {
+  readonly site: number;
+  readonly xUm: number;
+  readonly yUm: number;
+}
+
+/** A plane that the metadata lists or the other wells of the plate lead to expect, and that cannot be had. */
 export interface MissingPlane extends Components {
-  /** `absent`: there is no file. `unreadable`: there is one, and `reason` is what the reader said about it. */
+  /** `absent`: there is no file (`reason`: what the metadata says about it). `unreadable`: there is one, and `reason` is what the reader said about it. */
   readonly kind: "absent" | "unreadable";
   readonly reason: string;
 }
 
 export interface Plate {
-  /** `imagexpress` or `pattern`. */
+  /** Name of the layout: `imagexpress`, `opera-phenix`, `yokogawa`, `openhcs`, `ome-tiff`, `ome-zarr` or `pattern`. */
   readonly format: string;
   /** The filename pattern that was given or recognised; `null` for a layout that needs none. */
   readonly pattern: string | null;
@@ -87,6 +97,10 @@ export interface Plate {
   /** Micrometres a pixel and between slices, where known. */
   readonly pixelSizeUm: { readonly x: number; readonly y: number } | null;
   readonly zStepUm: number | null;
+  /** How the sites of a well lie, where the metadata says so. */
+  readonly siteGrid?: { readonly rows: number; readonly columns: number };
+  /** Where sites lie relative to each other, ascending by site; absent where unknown. */
+  readonly sitePositions?: readonly SitePosition[];
   /** Sorted by timepoint, well, site, channel, z (stored planes first). */
   readonly planes: readonly PlaneRef[];
   /** Planes to be expected from the other wells and not there, in the order of `planes`. */

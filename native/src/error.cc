@@ -16,10 +16,18 @@ std::string_view CodeName(Code code) {
       return "ERR_TIFF_DAMAGED";
     case Code::kTiffUnsupported:
       return "ERR_TIFF_UNSUPPORTED";
+    case Code::kZarrDamaged:
+      return "ERR_ZARR_DAMAGED";
+    case Code::kZarrUnsupported:
+      return "ERR_ZARR_UNSUPPORTED";
     case Code::kPoolMemory:
       return "ERR_POOL_MEMORY";
     case Code::kPoolClosed:
       return "ERR_POOL_CLOSED";
+    case Code::kPoolNotFound:
+      return "ERR_POOL_NOT_FOUND";
+    case Code::kPoolVersion:
+      return "ERR_POOL_VERSION";
     case Code::kSlotReleased:
       return "ERR_SLOT_RELEASED";
     case Code::kSlotTooSmall:

@@ -16,8 +16,12 @@ enum class Code : uint8_t {
   kIo,               // the operating system refused: open, read, write, mkdir
   kTiffDamaged,      // not a TIFF, truncated, or fields that contradict each other
   kTiffUnsupported,  // a valid TIFF that neither the fast path nor libtiff reads
+  kZarrDamaged,      // a chunk, shard or frame that is truncated or contradicts itself
+  kZarrUnsupported,  // a valid Zarr array of a kind or codec that is not read
   kPoolMemory,       // shared memory cannot be had
   kPoolClosed,
+  kPoolNotFound,  // no pool or channel of that name in another process
+  kPoolVersion,   // it is there, but of another layout
   kSlotReleased,  // use after release, or a second release
   kSlotTooSmall,
   kOpDtype,  // an op met a dtype that it does not take

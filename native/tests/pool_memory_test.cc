@@ -73,21 +73,21 @@ TEST_CASE("the control object has the documented layout") {
   pool->AddLease(loan);
   const std::vector<char> c = ReadFile("/dev/shm/tc-" + pool->id() + "-c");
   CHECK(std::string(c.data(), 8) == "TCSTPOOL");
-  CHECK(ReadAt<uint32_t>(c, 8) == 1);
-  CHECK(ReadAt<uint32_t>(c, 12) == 256);
+  CHECK(ReadAt<uint32_t>(c, 8) == 2);
+  CHECK(ReadAt<uint32_t>(c, 12) == 320);
   CHECK(ReadAt<uint64_t>(c, 16) == c.size());
   CHECK(ReadAt<uint64_t>(c, 24) == 4096);
   CHECK(ReadAt<uint32_t>(c, 32) == 70);
-  CHECK(ReadAt<uint32_t>(c, 36) == 64);
+  CHECK(ReadAt<uint32_t>(c, 36) == 32);
   const auto processes = ReadAt<uint64_t>(c, 40);
   const auto slots = ReadAt<uint64_t>(c, 48);
   const auto bitmap = ReadAt<uint64_t>(c, 56);
-  const auto leases = ReadAt<uint64_t>(c, 64);
-  CHECK(processes == 256);
-  CHECK(slots == 256 + 64 * 64);
+  const auto exports = ReadAt<uint64_t>(c, 64);
+  CHECK(processes == 320);
+  CHECK(slots == 320 + 32 * 64);
   CHECK(bitmap == slots + 70 * 64);
-  CHECK(leases == bitmap + 64);
-  CHECK(c.size() == leases + 64 * 320);
+  CHECK(exports == bitmap + 64);
+  CHECK(c.size() == exports + 256 * 128);
   CHECK(std::string(c.data() + 72) == pool->id());
   CHECK(ReadAt<uint32_t>(c, 96) == static_cast<uint32_t>(getpid()));
   CHECK(ReadAt<uint32_t>(c, 100) == 1);
@@ -104,13 +104,13 @@ TEST_CASE("the control object has the documented layout") {
   CHECK(std::to_string(ReadAt<uint64_t>(c, processes + 8)) == word);
   CHECK(ReadAt<uint32_t>(c, processes + 64) == 0);
   CHECK(ReadAt<uint64_t>(c, slots) == ((uint64_t{1} << 32) | 1));
-  CHECK(ReadAt<uint64_t>(c, slots + 2 * 64) == ((uint64_t{1} << 32) | 2));
+  // Row 0 holds it, however many leases it has there.
+  CHECK(ReadAt<uint64_t>(c, slots + 2 * 64) == ((uint64_t{1} << 32) | 1));
   CHECK(ReadAt<uint64_t>(c, slots + 3 * 64) == 0);
   CHECK(ReadAt<uint64_t>(c, bitmap) == ~uint64_t{7});
   CHECK(ReadAt<uint64_t>(c, bitmap + 8) == 63);
-  CHECK(ReadAt<uint32_t>(c, leases) == 1);
-  CHECK(ReadAt<uint32_t>(c, leases + 2 * 4) == 2);
-  CHECK(ReadAt<uint32_t>(c, leases + 3 * 4) == 0);
+  CHECK(ReadAt<uint32_t>(c, 256) == 1);  // attached: row 0
+  CHECK(ReadAt<uint64_t>(c, exports) == 0);
 }
 
 TEST_CASE("absurd sizes are invalid arguments") {

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: MIT
-// What the pool's tests share: which of a pool's names exist, and the code of an error.
+// What the pool's tests share: which of a pool's names exist, the code of an error, and a second process.
 #pragma once
 
 #include <dirent.h>
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <cstdio>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "error.h"
 
@@ -36,5 +43,70 @@ std::optional<Caught> Catch(F&& f) {
   }
   return std::nullopt;
 }
+
+// A forked child that runs `f`, and a byte to say to each other. Killed, if need be, when the test leaves.
+class Child {
+ public:
+  template <class F>
+  explicit Child(F&& f) {
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends_) == 0);
+    std::fflush(nullptr);
+    pid_ = fork();
+    REQUIRE(pid_ >= 0);
+    if (pid_ != 0) {
+      close(ends_[1]);
+      return;
+    }
+    std::swap(ends_[0], ends_[1]);
+    close(ends_[1]);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) signal(number, SIG_DFL);
+    try {
+      f(*this);
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "child: %s\n", error.what());
+      _exit(98);
+    }
+    _exit(99);
+  }
+  ~Child() {
+    if (pid_ == 0) return;
+    Kill();
+    close(ends_[0]);
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  // In the child, and in the parent, the same under their own names.
+  void Say(char c) const {
+    if (write(ends_[0], &c, 1) != 1) _exit(97);
+  }
+  void Hear() const { Heard(); }
+  char Heard() const {
+    char c = 0;
+    return read(ends_[0], &c, 1) == 1 ? c : '\0';
+  }
+  void Tell() const { CHECK(write(ends_[0], "!", 1) == 1); }
+
+  pid_t pid() const { return pid_; }
+  int status() const { return status_; }
+  void Wait() {
+    if (!waited_) CHECK(waitpid(pid_, &status_, 0) == pid_);
+    waited_ = true;
+  }
+  int ExitCode() {
+    Wait();
+    return WIFEXITED(status_) ? WEXITSTATUS(status_) : -1;
+  }
+  void Kill() {
+    if (!waited_) kill(pid_, SIGKILL);
+    Wait();
+  }
+
+ private:
+  pid_t pid_ = 0;
+  int ends_[2] = {-1, -1};
+  int status_ = 0;
+  bool waited_ = false;
+};
 
 }  // namespace tilecast::testing

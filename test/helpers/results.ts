@@ -12,7 +12,9 @@ export type Row = Record<string, string>;
 export function table(out: string): Row[] {
   const [head = "", ...lines] = readFileSync(join(out, "measurements.csv"), "utf8").trimEnd().split("\n");
   const names = head.split(",");
-  return lines.map((line) => Object.fromEntries(line.split(",").map((cell, i) => [names[i] ?? `column ${i}`, cell])));
+  return lines.map((line) =>
+    Object.fromEntries(line.split(",").map((cell, i) => [names[i] ?? `column ${i}`, cell])),
+  );
 }
 
 export interface PlaneState {
@@ -32,7 +34,14 @@ export interface RunJson {
   readonly outcome: string;
   readonly planes: { total: number; done: number; reused: number; failed: number; cancelled: number };
   readonly wells: { well: string; status: string; reused: boolean; planes: number; failedPlanes: number }[];
-  readonly failures: { well: string; site: number; channel: number; code: string; message: string; path: string | null }[];
+  readonly failures: {
+    well: string;
+    site: number;
+    channel: number;
+    code: string;
+    message: string;
+    path: string | null;
+  }[];
   readonly planeStates: PlaneState[];
   readonly remarks: string[];
 }

@@ -24,6 +24,8 @@ export interface SmallPlateOptions {
   readonly dtype?: DType;
   /** Size and dtype of one plane instead, by its path relative to the plate. */
   readonly special?: (path: string) => { width?: number; height?: number; dtype?: DType } | undefined;
+  /** Planes that are zero everywhere. */
+  readonly blank?: (plane: SmallPlane) => boolean;
   /** Pixel instead of the discs. */
   readonly value?: (x: number, y: number, plane: SmallPlane) => number;
 }
@@ -61,8 +63,12 @@ function discs(plane: SmallPlane, width: number, height: number): (x: number, y:
     light: 60 + 40 * place(i, 4) + 10 * plane.channel,
   }));
   return (x, y) => {
-    let v = 10 + Math.floor((20 * x) / width) + (hash(well, plane.site, plane.channel, plane.z, plane.timepoint, x, y) % 8);
-    for (const s of spots) if ((x - s.x) ** 2 + (y - s.y) ** 2 < s.r * s.r) v += s.light - 4 * Math.abs(plane.z - 2);
+    let v =
+      10 +
+      Math.floor((20 * x) / width) +
+      (hash(well, plane.site, plane.channel, plane.z, plane.timepoint, x, y) % 8);
+    for (const s of spots)
+      if ((x - s.x) ** 2 + (y - s.y) ** 2 < s.r * s.r) v += s.light - 4 * Math.abs(plane.z - 2);
     return Math.floor(v);
   };
 }
@@ -70,13 +76,20 @@ function discs(plane: SmallPlane, width: number, height: number): (x: number, y:
 /** Writes one plane of a small plate, again if need be. */
 export function writePlane(root: string, plane: SmallPlane, options: SmallPlateOptions = {}): void {
   const { width = 64, height = 48, dtype = "uint16" } = { ...options, ...options.special?.(plane.path) };
-  const value = options.value ?? discs(plane, width, height);
+  const value = options.blank?.(plane) ? () => 0 : (options.value ?? discs(plane, width, height));
   writeTiff(join(root, plane.path), { width, height, dtype, value: (x, y) => value(x, y, plane) });
 }
 
 /** Writes a plate into `root` and returns its planes in the order of a catalogue. */
 export function smallPlate(root: string, options: SmallPlateOptions = {}): SmallPlane[] {
-  const { wells = ["A01", "A02"], sites = 1, channels = [0], projected = [], timepoints = 1, names } = options;
+  const {
+    wells = ["A01", "A02"],
+    sites = 1,
+    channels = [0],
+    projected = [],
+    timepoints = 1,
+    names,
+  } = options;
   mkdirSync(root, { recursive: true });
   if (names) {
     const lines = [
@@ -97,7 +110,10 @@ export function smallPlate(root: string, options: SmallPlateOptions = {}): Small
         for (const [i, slices] of channels.entries()) {
           const channel = i + 1;
           for (let z = slices === 0 || projected.includes(channel) ? 0 : 1; z <= slices; z++) {
-            const folders = [...(timepoints > 1 ? [`TimePoint_${timepoint}`] : []), ...(z > 0 ? [`ZStep_${z}`] : [])];
+            const folders = [
+              ...(timepoints > 1 ? [`TimePoint_${timepoint}`] : []),
+              ...(z > 0 ? [`ZStep_${z}`] : []),
+            ];
             const path = [...folders, `demo_${well}_s${site}_w${channel}.tif`].join("/");
             planes.push({ path, well, site, channel, z, timepoint });
           }

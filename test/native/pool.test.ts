@@ -55,6 +55,7 @@ describe("TilePool.create", () => {
       loans: 0,
       waits: 0,
       peakInUse: 0,
+      processes: 1,
       leaked: 0,
     });
     expect(names(pool.id)).toHaveLength(4);

@@ -8,7 +8,10 @@ import { features, op, opTable, printOp } from "../../lib/ops/index.js";
 import { projectable } from "../../lib/ops/table.js";
 
 /** The constructors without their types, as JavaScript sees them. */
-const loose = op as unknown as Record<string, (...args: unknown[]) => { name: string; parameters: Record<string, unknown> }>;
+const loose = op as unknown as Record<
+  string,
+  (...args: unknown[]) => { name: string; parameters: Record<string, unknown> }
+>;
 
 function refused(name: string, ...args: unknown[]): { message: string; argument: string | undefined } {
   try {
@@ -59,7 +62,10 @@ describe("an op", () => {
     });
     expect(structuredClone(made)).toEqual(made);
     expect(Object.isFrozen(made) && Object.isFrozen(made.parameters)).toBe(true);
-    expect(op.label()).toEqual({ name: "label", parameters: { minArea: 0, clearBorder: false, name: "objects" } });
+    expect(op.label()).toEqual({
+      name: "label",
+      parameters: { minArea: 0, clearBorder: false, name: "objects" },
+    });
     expect(op.measure()).toEqual({
       name: "measure",
       parameters: {
@@ -90,11 +96,31 @@ describe("a wrong parameter is refused with its name and what came", () => {
     ["gaussian", [], 'op.gaussian needs "sigma": number >= 0 and <= 4096 (px)', "sigma"],
     ["gaussian", [2], "op.gaussian takes one object of parameters, and got number", undefined],
     ["gaussian", [null], "op.gaussian takes one object of parameters, and got object", undefined],
-    ["gaussian", [{ sigma: -1 }], 'op.gaussian: "sigma" must be number >= 0 and <= 4096 (px), and is -1', "sigma"],
-    ["gaussian", [{ sigma: "2" }], 'op.gaussian: "sigma" must be number >= 0 and <= 4096 (px), and is "2"', "sigma"],
-    ["gaussian", [{ sigma: Number.NaN }], 'op.gaussian: "sigma" must be number >= 0 and <= 4096 (px), and is NaN', "sigma"],
+    [
+      "gaussian",
+      [{ sigma: -1 }],
+      'op.gaussian: "sigma" must be number >= 0 and <= 4096 (px), and is -1',
+      "sigma",
+    ],
+    [
+      "gaussian",
+      [{ sigma: "2" }],
+      'op.gaussian: "sigma" must be number >= 0 and <= 4096 (px), and is "2"',
+      "sigma",
+    ],
+    [
+      "gaussian",
+      [{ sigma: Number.NaN }],
+      'op.gaussian: "sigma" must be number >= 0 and <= 4096 (px), and is NaN',
+      "sigma",
+    ],
     ["gaussian", [{ Sigma: 2 }], 'op.gaussian has no parameter "Sigma"; did you mean "sigma"?', "Sigma"],
-    ["gaussian", [{ sigma: 2, radius: 4 }], 'op.gaussian has no parameter "radius"; it takes sigma', "radius"],
+    [
+      "gaussian",
+      [{ sigma: 2, radius: 4 }],
+      'op.gaussian has no parameter "radius"; it takes sigma',
+      "radius",
+    ],
     ["otsu", [{ bins: 64 }], 'op.otsu has no parameter "bins"; it takes none', "bins"],
     ["label", [{ min: 3 }], 'op.label has no parameter "min"; did you mean "minArea"?', "min"],
     ["label", [{ minArea: 2.5 }], 'op.label: "minArea" must be integer >= 0 (px), and is 2.5', "minArea"],
@@ -118,8 +144,18 @@ describe("a wrong parameter is refused with its name and what came", () => {
       'op.maxProject: "over" must be one or several of "z_index", "site", "timepoint", and is []',
       "over",
     ],
-    ["flatField", [{ image: "a.tif", from: "mean" }], 'op.flatField takes "image" or "from", not both', "from"],
-    ["flatField", [{ from: "mode" }], 'op.flatField: "from" must be "median" or "mean", and is "mode"', "from"],
+    [
+      "flatField",
+      [{ image: "a.tif", from: "mean" }],
+      'op.flatField takes "image" or "from", not both',
+      "from",
+    ],
+    [
+      "flatField",
+      [{ from: "mode" }],
+      'op.flatField: "from" must be "median" or "mean", and is "mode"',
+      "from",
+    ],
     ["flatField", [{ shrink: 0 }], 'op.flatField: "shrink" must be integer >= 1 (px), and is 0', "shrink"],
     ["subtractBackground", [], 'op.subtractBackground takes one of "value" and "percentile"', "value"],
     [
@@ -174,7 +210,10 @@ describe("a wrong parameter is refused with its name and what came", () => {
 
   test("a function's dtype follows from its kind", () => {
     const module = new URL("file:///m.mjs");
-    expect(op.javascript({ module, kind: "labels" }).parameters).toMatchObject({ module: "file:///m.mjs", output: "int32" });
+    expect(op.javascript({ module, kind: "labels" }).parameters).toMatchObject({
+      module: "file:///m.mjs",
+      output: "int32",
+    });
     expect(op.javascript({ module, kind: "mask" }).parameters.output).toBe("uint8");
     expect(op.javascript({ module }).parameters.output).toBe("float32");
   });

@@ -34,7 +34,9 @@ const segment = pipeline("p").step("project", op.maxProject()).step("segment", o
 
 describe("before any pixel is read, a pipeline is refused", () => {
   test("without a step", async () => {
-    expect(await refusal(pipeline("empty"), await plateOf())).toBe('ERR_PIPELINE: pipeline "empty" has no step');
+    expect(await refusal(pipeline("empty"), await plateOf())).toBe(
+      'ERR_PIPELINE: pipeline "empty" has no step',
+    );
   });
 
   test("that names a channel the plate does not have, in a chain", async () => {
@@ -45,7 +47,10 @@ describe("before any pixel is read, a pipeline is refused", () => {
   });
 
   test("that names a channel the plate does not have, in a measurement", async () => {
-    const p = segment.step("measure", op.measure(["mean_intensity"], { intensity: { far: { channel: "Cy5" } } }));
+    const p = segment.step(
+      "measure",
+      op.measure(["mean_intensity"], { intensity: { far: { channel: "Cy5" } } }),
+    );
     expect(await refusal(p, await plateOf(named))).toBe(
       'ERR_PIPELINE: step "measure": measure names channel "Cy5", which plate demo does not have; it has 1 (DAPI), 2 (GFP)',
     );
@@ -69,7 +74,9 @@ describe("before any pixel is read, a pipeline is refused", () => {
   });
 
   test("that gives an op a dtype it does not take", async () => {
-    expect(await refusal(pipeline("p").step("s", op.sumProject(), op.otsu()), await plateOf({ channels: [2] }))).toBe(
+    expect(
+      await refusal(pipeline("p").step("s", op.sumProject(), op.otsu()), await plateOf({ channels: [2] })),
+    ).toBe(
       'ERR_OP_DTYPE: step "s": otsu does not take uint32, which channel 1 (well A01, site 1, timepoint 1) is here; ' +
         'expected uint8, int8, uint16, int16, float32, float64. Put op.convert({ dtype: "float32" }) before it',
     );
@@ -80,9 +87,14 @@ describe("before any pixel is read, a pipeline is refused", () => {
     expect(await refusal(segment.step("a", op.measure()).step("b", op.measure(["area"])), plate)).toBe(
       'ERR_PIPELINE: step "b": channel 1 is measured twice; put all features into one measure()',
     );
-    expect(await refusal(pipeline("p").step("a", op.save()).step("b", op.gaussian({ sigma: 1 }), op.save()), plate)).toBe(
-      "ERR_PIPELINE: channel 1 is saved twice; a field has one image",
-    );
+    expect(
+      await refusal(
+        pipeline("p")
+          .step("a", op.save())
+          .step("b", op.gaussian({ sigma: 1 }), op.save()),
+        plate,
+      ),
+    ).toBe("ERR_PIPELINE: channel 1 is saved twice; a field has one image");
   });
 
   test("that measures on a step that has no image", async () => {
@@ -175,7 +187,10 @@ describe("the planes that are read", () => {
 
 describe("jobs", () => {
   test("of equal shape share one program", async () => {
-    const plan = compile(segment, await plateOf({ wells: ["A01", "A02", "B01"], sites: 2, channels: [2, 2] }));
+    const plan = compile(
+      segment,
+      await plateOf({ wells: ["A01", "A02", "B01"], sites: 2, channels: [2, 2] }),
+    );
     expect(plan.jobs).toHaveLength(12);
     expect(plan.programs).toHaveLength(1);
     expect(plan.slotBytes).toBe(8 * 6 * 4); // labels are int32
@@ -193,7 +208,8 @@ describe("jobs", () => {
 
   test("that project over sites or timepoints take all of them", async () => {
     const plate = await plateOf({ wells: ["A01"], sites: 3, timepoints: 2 });
-    const over = (over: "site" | "timepoint") => compile(pipeline("p").step("s", op.maxProject({ over })), plate);
+    const over = (over: "site" | "timepoint") =>
+      compile(pipeline("p").step("s", op.maxProject({ over })), plate);
     expect(over("site").jobs.map((j) => j.sources.map((s) => s.site))).toEqual([
       [1, 2, 3],
       [1, 2, 3],
@@ -209,17 +225,28 @@ describe("jobs", () => {
 
   test("an estimate reads evenly spaced fields, at most as many as asked for", async () => {
     const wells = Array.from({ length: 12 }, (_, i) => `A${String(i + 1).padStart(2, "0")}`);
-    const plan = compile(pipeline("p").step("c", op.flatField({ from: "mean", images: 4 })), await plateOf({ wells }));
+    const plan = compile(
+      pipeline("p").step("c", op.flatField({ from: "mean", images: 4 })),
+      await plateOf({ wells }),
+    );
     const [estimate, ...more] = plan.resources;
     expect(more).toEqual([]);
     expect(estimate).toMatchObject({ kind: "estimate", method: "mean", height: 6, width: 8 });
-    expect(estimate?.kind === "estimate" && estimate.jobs.map((j) => j.well)).toEqual(["A01", "A04", "A07", "A10"]);
+    expect(estimate?.kind === "estimate" && estimate.jobs.map((j) => j.well)).toEqual([
+      "A01",
+      "A04",
+      "A07",
+      "A10",
+    ]);
   });
 
   test("each channel and size has an estimate of its own", async () => {
     const plan = compile(
       pipeline("p").step("c", op.flatField()),
-      await plateOf({ channels: [0, 0], special: (path) => (path === "demo_A02_s1_w2.tif" ? { width: 12 } : undefined) }),
+      await plateOf({
+        channels: [0, 0],
+        special: (path) => (path === "demo_A02_s1_w2.tif" ? { width: 12 } : undefined),
+      }),
     );
     expect(plan.resources.map((r) => r.kind === "estimate" && r.label)).toEqual([
       'channel 1, 8 x 6 px, step "c"',
@@ -229,7 +256,10 @@ describe("jobs", () => {
   });
 
   test("a channel without a chain passes a step unchanged", async () => {
-    const plan = compile(pipeline("p").step("s", { GFP: [op.gaussian({ sigma: 1 })] }), await plateOf({ ...named, channels: [0, 0] }));
+    const plan = compile(
+      pipeline("p").step("s", { GFP: [op.gaussian({ sigma: 1 })] }),
+      await plateOf({ ...named, channels: [0, 0] }),
+    );
     const ops = plan.jobs.map((j) => plan.programs[j.program]?.code.map((i) => i.op));
     expect(ops.slice(0, 2)).toEqual([
       ["read", "writeImage", "thumbnail"],
@@ -247,7 +277,10 @@ describe("the layout", () => {
   test("has t where there is time and z where stacks stay", async () => {
     const plate = await plateOf({ wells: ["A01"], channels: [3, 3], timepoints: 2 });
     expect(axesOf(compile(segment, plate))).toEqual(["tcyx", [2, 2, 6, 8]]);
-    expect(axesOf(compile(pipeline("p").step("s", op.gaussian({ sigma: 1 })), plate))).toEqual(["tczyx", [2, 2, 3, 6, 8]]);
+    expect(axesOf(compile(pipeline("p").step("s", op.gaussian({ sigma: 1 })), plate))).toEqual([
+      "tczyx",
+      [2, 2, 3, 6, 8],
+    ]);
     expect(axesOf(compile(segment, await plateOf()))).toEqual(["cyx", [1, 6, 8]]);
   });
 
@@ -291,9 +324,15 @@ describe("the layout", () => {
   });
 
   test("has levels until the longer side is at most 256 px", () => {
-    expect([[256, 256], [257, 10], [512, 512], [2160, 2160], [1, 1]].map(([h, w]) => pyramidLevels(h as number, w as number))).toEqual([
-      1, 2, 2, 5, 1,
-    ]);
+    expect(
+      [
+        [256, 256],
+        [257, 10],
+        [512, 512],
+        [2160, 2160],
+        [1, 1],
+      ].map(([h, w]) => pyramidLevels(h as number, w as number)),
+    ).toEqual([1, 2, 2, 5, 1]);
   });
 
   test("names rows and columns as the plate does", () => {

@@ -22,8 +22,12 @@ function make(source: string, options: SmallPlateOptions = {}) {
   return { root, out: join(folder(), "out"), file, module: pathToFileURL(file) };
 }
 
-const go = async (p: tilecast.Pipeline, root: string, out: string, options: Partial<tilecast.RunOptions> = {}) =>
-  run(p, await openPlate(root), { out, threads: 2, ...options });
+const go = async (
+  p: tilecast.Pipeline,
+  root: string,
+  out: string,
+  options: Partial<tilecast.RunOptions> = {},
+) => run(p, await openPlate(root), { out, threads: 2, ...options });
 
 async function failure(source: string, options: object = {}) {
   const { root, out, module } = make(source);
@@ -46,7 +50,10 @@ describe("a user's function", () => {
        }`,
     );
     const p = (top: number) =>
-      pipeline("p").step("mine", op.javascript({ module, export: "invert", output: "uint16", params: { top } }));
+      pipeline("p").step(
+        "mine",
+        op.javascript({ module, export: "invert", output: "uint16", params: { top } }),
+      );
     const plain = join(folder(), "out");
     await go(pipeline("p").step("copy", op.save()), root, plain);
     const report = await go(p(1000), root, out);
@@ -90,12 +97,22 @@ describe("a user's function", () => {
       const at = Array.from(image, (v, i) => (v > 40 && (i % 64 < 32 ? 2 : 5) === label ? v : 0));
       return { label, area: at.filter((v) => v > 0).length, sum: at.reduce((a, b) => a + b, 0) };
     });
-    expect(table(out).map((r) => ({ label: Number(r.label), area: Number(r.area), sum: Number(r.integrated_intensity) }))).toEqual(want);
+    expect(
+      table(out).map((r) => ({
+        label: Number(r.label),
+        area: Number(r.area),
+        sum: Number(r.integrated_intensity),
+      })),
+    ).toEqual(want);
   });
 
   test("may stand before a flat-field that is estimated from its results", async () => {
-    const { root, out, module } = make(`export default ({ data }, out) => { for (let i = 0; i < data.length; i++) out[i] = 7; }`);
-    const p = pipeline("p").step("mine", op.javascript({ module })).step("correct", op.flatField({ sigma: 4, shrink: 2 }));
+    const { root, out, module } = make(
+      `export default ({ data }, out) => { for (let i = 0; i < data.length; i++) out[i] = 7; }`,
+    );
+    const p = pipeline("p")
+      .step("mine", op.javascript({ module }))
+      .step("correct", op.flatField({ sigma: 4, shrink: 2 }));
     expect((await go(p, root, out)).failures).toEqual([]);
     for (const v of Array.from((await pixels(out, "A/1/0/0")).data)) expect(v).toBeCloseTo(7, 4);
   });
@@ -165,7 +182,9 @@ describe("cancelling", () => {
       { sites: 3 },
     );
     const controller = new AbortController();
-    const running = go(pipeline("p").step("mine", op.javascript({ module })), root, out, { signal: controller.signal });
+    const running = go(pipeline("p").step("mine", op.javascript({ module })), root, out, {
+      signal: controller.signal,
+    });
     await expect.poll(() => existsSync(flag), { timeout: 30_000 }).toBe(true);
     controller.abort();
     const report = await running;

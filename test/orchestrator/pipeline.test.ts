@@ -34,7 +34,10 @@ describe("a pipeline", () => {
   });
 
   test("has the defaults of OpenHCS's grouping", () => {
-    expect(pipeline("p").step("s", op.otsu()).steps[0]).toMatchObject({ variableComponents: ["z_index"], groupBy: "channel" });
+    expect(pipeline("p").step("s", op.otsu()).steps[0]).toMatchObject({
+      variableComponents: ["z_index"],
+      groupBy: "channel",
+    });
     const options = { variableComponents: ["site"] } as const;
     expect(pipeline("p").step("s", op.maxProject(), options).steps[0]?.variableComponents).toEqual(["site"]);
     expect(pipeline("p").step("s", { 1: [op.maxProject()] }, options).steps[0]).toMatchObject({
@@ -56,7 +59,9 @@ describe("a pipeline refuses", () => {
     expect(await refusal(() => pipeline("p").step(anything(op.otsu())))).toBe(
       'pipeline "p": a step needs a name first, and got {"name":"otsu","parameters":{}}',
     );
-    expect(await refusal(() => pipeline("p").step("s", op.otsu()).step("s", op.label()))).toBe('pipeline "p" already has a step "s"');
+    expect(await refusal(() => pipeline("p").step("s", op.otsu()).step("s", op.label()))).toBe(
+      'pipeline "p" already has a step "s"',
+    );
   });
 
   test("a step without ops, or with something else than ops", async () => {
@@ -74,9 +79,9 @@ describe("a pipeline refuses", () => {
     expect(await refusal(() => pipeline("p").step("s", op.otsu(), anything({ groupby: "channel" })))).toBe(
       'step "s" has no option "groupby"; it takes variableComponents, groupBy',
     );
-    expect(await refusal(() => pipeline("p").step("s", op.otsu(), { variableComponents: anything(["channel"]) }))).toBe(
-      'step "s": "channel" is not a component that can vary; expected z_index, site, timepoint',
-    );
+    expect(
+      await refusal(() => pipeline("p").step("s", op.otsu(), { variableComponents: anything(["channel"]) })),
+    ).toBe('step "s": "channel" is not a component that can vary; expected z_index, site, timepoint');
     expect(await refusal(() => pipeline("p").step("s", op.otsu(), { groupBy: anything("well") }))).toBe(
       'step "s": groupBy must be "channel", and is "well"',
     );

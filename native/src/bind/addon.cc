@@ -24,6 +24,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitPool(env, exports);
   InitImages(env, exports);
   InitRun(env, exports);
+  InitZarr(env, exports);
   return exports;
 }
 

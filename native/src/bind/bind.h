@@ -10,6 +10,7 @@ namespace tilecast::bind {
 void InitPool(Napi::Env env, Napi::Object exports);
 void InitImages(Napi::Env env, Napi::Object exports);
 void InitRun(Napi::Env env, Napi::Object exports);
+void InitZarr(Napi::Env env, Napi::Object exports);
 
 // A JavaScript Error with `code` and, where known, `path`, `page`, `offset`.
 Napi::Error ToJs(Napi::Env env, const Error& error);

@@ -7,15 +7,14 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <limits>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "bind/bind.h"
 #include "bind/pool.h"
+#include "bind/promise.h"
 #include "tiff/tiff_libtiff.h"
 #include "tiff/tiff_reader.h"
 #include "tiff/tiff_scan.h"
@@ -23,68 +22,11 @@
 namespace tilecast::bind {
 namespace {
 
-Napi::Error InvalidArgument(Napi::Env env, const std::string& message) {
-  return ToJs(env, Error(Code::kInvalidArgument, message));
-}
-
-uint32_t ToUint32(const Napi::Value& value, const char* name, uint32_t max) {
-  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
-  if (!(number >= 0) || number > max || std::floor(number) != number) {
-    throw InvalidArgument(value.Env(),
-                          std::string(name) + " must be an integer of 0 to " + std::to_string(max));
-  }
-  return static_cast<uint32_t>(number);
-}
-
 std::string ToPath(const Napi::Value& value, const char* name) {
   if (!value.IsString())
     throw InvalidArgument(value.Env(), std::string(name) + " must be a string");
   return value.As<Napi::String>().Utf8Value();
 }
-
-// A promise that work on a libuv thread settles. Subclasses keep what the work needs and makes; an
-// Error of the core rejects.
-class PromiseWorker : public Napi::AsyncWorker {
- public:
-  Napi::Promise Start() {
-    const Napi::Promise promise = deferred_.Promise();
-    Queue();
-    return promise;
-  }
-
- protected:
-  PromiseWorker(Napi::Env env, const char* name)
-      : Napi::AsyncWorker(env, name), deferred_(Napi::Promise::Deferred::New(env)) {}
-
-  virtual void Work() = 0;                        // on the libuv thread
-  virtual Napi::Value Result(Napi::Env env) = 0;  // on JavaScript's thread
-
- private:
-  void Execute() final {
-    try {
-      Work();
-    } catch (const Error& e) {
-      error_ = e;
-    } catch (const std::bad_alloc&) {
-      error_ = Error(Code::kIo, "out of memory");
-    }
-  }
-  void OnOK() final {
-    if (error_) {
-      deferred_.Reject(ToJs(Env(), *error_).Value());
-      return;
-    }
-    try {
-      deferred_.Resolve(Result(Env()));
-    } catch (const Napi::Error& e) {
-      deferred_.Reject(e.Value());
-    }
-  }
-  void OnError(const Napi::Error& e) final { deferred_.Reject(e.Value()); }
-
-  Napi::Promise::Deferred deferred_;
-  std::optional<Error> error_;
-};
 
 class ScanWorker final : public PromiseWorker {
  public:
@@ -258,18 +200,6 @@ class ReadPlaneWorker final : public PromiseWorker {
   int sample_;
   TiffPage layout_;
 };
-
-// An async function never throws: what is wrong with its arguments rejects the promise.
-template <class F>
-Napi::Value Rejecting(Napi::Env env, F&& start) {
-  try {
-    return Guard(env, [&] { return start(); });
-  } catch (const Napi::Error& e) {
-    auto deferred = Napi::Promise::Deferred::New(env);
-    deferred.Reject(e.Value());
-    return deferred.Promise();
-  }
-}
 
 Napi::Value ScanImages(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();

@@ -14,6 +14,7 @@
 
 #include "bind/bind.h"
 #include "bind/pool_bridge.h"
+#include "shm/sweep.h"
 
 namespace tilecast::bind {
 namespace {
@@ -24,8 +25,8 @@ class PoolObject;
 // function.
 struct Environment : std::enable_shared_from_this<Environment> {
   Napi::FunctionReference constructor;
-  std::shared_ptr<TilePool> made;  // by `create` or `attach`, on its way into the constructor
-  bool attached = false;           // by `attach`
+  std::shared_ptr<TilePool> made;  // by `create`, `attach` or `open`, on its way into the constructor
+  bool attached = false;           // not by `create`
   std::set<PoolObject*> open;
 };
 
@@ -91,6 +92,8 @@ class PoolObject : public Napi::ObjectWrap<PoolObject>, private Bridge::Owner {
   Napi::Value IsCurrent(const Napi::CallbackInfo& info);
   Napi::Value WhenFree(const Napi::CallbackInfo& info);
   Napi::Value Stats(const Napi::CallbackInfo& info);
+  Napi::Value ExportSlot(const Napi::CallbackInfo& info);
+  Napi::Value Unexport(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
 
   // A slot for the oldest callback of `whenFree`, which takes it by calling tryLoan.
@@ -100,7 +103,7 @@ class PoolObject : public Napi::ObjectWrap<PoolObject>, private Bridge::Owner {
   void Forget(uint64_t ticket);
 
   std::shared_ptr<TilePool> pool_;  // null after close
-  bool attached_ = false;           // another thread made it and closes it
+  bool attached_ = false;           // another thread or process made it and closes it
   std::shared_ptr<Environment> environment_;
   std::string id_;
   PoolStats last_;  // of the creation while open, of the end after close
@@ -252,6 +255,35 @@ Napi::Value PoolObject::IsCurrent(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), pool_ && pool_->IsCurrent(ToLoan(info)));
 }
 
+std::string ToText(const Napi::Value& value, const char* name) {
+  if (!value.IsString()) {
+    throw InvalidArgument(value.Env(),
+                          std::string(name) + " must be a string, got " + Describe(value));
+  }
+  return value.As<Napi::String>().Utf8Value();
+}
+
+Napi::Value PoolObject::ExportSlot(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto& pool = Open(env);
+  const std::string name = ToText(info[2], "name");
+  const auto reader = static_cast<uint32_t>(ToInteger(info[3], "readerPid", INT32_MAX));
+  const PoolExport report =
+      Guard(env, [&] { return pool->Export(ToLoan(info), name, reader); });
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("name", Napi::String::New(env, report.name));
+  object.Set("copied", Napi::Boolean::New(env, report.copied));
+  object.Set("reason", Napi::String::New(env, report.reason));
+  object.Set("bytes", Napi::Number::New(env, static_cast<double>(report.bytes)));
+  return object;
+}
+
+Napi::Value PoolObject::Unexport(const Napi::CallbackInfo& info) {
+  const std::string name = ToText(info[0], "name");
+  if (!pool_) return Napi::Boolean::New(info.Env(), false);
+  return Napi::Boolean::New(info.Env(), Guard(info.Env(), [&] { return pool_->Unexport(name); }));
+}
+
 Napi::Value PoolObject::WhenFree(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto& pool = Open(env);
@@ -310,6 +342,7 @@ Napi::Value PoolObject::Stats(const Napi::CallbackInfo& info) {
   object.Set("loans", Napi::Number::New(env, static_cast<double>(stats.loans)));
   object.Set("waits", Napi::Number::New(env, static_cast<double>(stats.waits)));
   object.Set("peakInUse", Napi::Number::New(env, stats.peak_in_use));
+  object.Set("processes", Napi::Number::New(env, stats.processes));
   return object;
 }
 
@@ -325,6 +358,8 @@ Napi::Function PoolObject::Define(Napi::Env env, Environment* environment) {
                          InstanceMethod<&PoolObject::Release>("release"),
                          InstanceMethod<&PoolObject::IsCurrent>("isCurrent"),
                          InstanceMethod<&PoolObject::WhenFree>("whenFree"),
+                         InstanceMethod<&PoolObject::ExportSlot>("exportSlot"),
+                         InstanceMethod<&PoolObject::Unexport>("unexport"),
                          InstanceMethod<&PoolObject::Stats>("stats"),
                          InstanceMethod<&PoolObject::Close>("close"),
                      },
@@ -341,15 +376,34 @@ Napi::Value Create(const Napi::CallbackInfo& info, Environment& environment) {
 
 Napi::Value Attach(const Napi::CallbackInfo& info, Environment& environment) {
   const Napi::Env env = info.Env();
-  if (!info[0].IsString())
-    throw InvalidArgument(env, "id must be a string, got " + Describe(info[0]));
-  const std::string id = info[0].As<Napi::String>().Utf8Value();
+  const std::string id = ToText(info[0], "id");
   environment.made = TilePool::Find(id);
   if (!environment.made) {
     throw ToJs(env, Error(Code::kPoolClosed, "this process has no open tile pool " + id));
   }
   environment.attached = true;
   return environment.constructor.New({});
+}
+
+Napi::Value OpenById(const Napi::CallbackInfo& info, Environment& environment) {
+  const Napi::Env env = info.Env();
+  const std::string id = ToText(info[0], "id");
+  const std::string access = ToText(info[1], "access");
+  const PoolAccess wanted = access == "write"  ? PoolAccess::kWrite
+                            : access == "read" ? PoolAccess::kRead
+                                               : PoolAccess::kObserve;
+  environment.made = Guard(env, [&] { return TilePool::Open(id, wanted); });
+  environment.attached = true;
+  return environment.constructor.New({});
+}
+
+Napi::Value Sweep(const Napi::CallbackInfo& info) {
+  const shm::SweepReport report = shm::SweepSharedMemory();
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("pools", Napi::Number::New(info.Env(), report.pools));
+  object.Set("objects", Napi::Number::New(info.Env(), report.objects));
+  object.Set("bytes", Napi::Number::New(info.Env(), static_cast<double>(report.bytes)));
+  return object;
 }
 
 }  // namespace
@@ -361,7 +415,11 @@ std::shared_ptr<TilePool> UnwrapPool(const Napi::Value& value) {
     throw InvalidArgument(
         env, "pool must be a native tile pool made by TilePool.create, got " + Describe(value));
   }
-  return PoolObject::Unwrap(value.As<Napi::Object>())->Open(env);
+  const auto& pool = PoolObject::Unwrap(value.As<Napi::Object>())->Open(env);
+  if (pool->access() != PoolAccess::kWrite) {
+    throw InvalidArgument(env, "pool must be writable: " + pool->id() + " was opened read-only");
+  }
+  return pool;
 }
 
 void InitPool(Napi::Env env, Napi::Object exports) {
@@ -380,6 +438,11 @@ void InitPool(Napi::Env env, Napi::Object exports) {
     return Attach(info, *environment);
   };
   tile_pool.Set("attach", Napi::Function::New(env, attach, "attach"));
+  const auto open = [environment](const Napi::CallbackInfo& info) {
+    return OpenById(info, *environment);
+  };
+  tile_pool.Set("open", Napi::Function::New(env, open, "open"));
+  tile_pool.Set("sweep", Napi::Function::New(env, Sweep, "sweep"));
   exports.Set("TilePool", tile_pool);
 }
 

@@ -4,6 +4,7 @@
 
 #include "bind/bind.h"
 #include "bind/pool.h"
+#include "bind/zarr.h"
 #include "exec/executor.h"
 #include "ops/arithmetic.h"
 #include "ops/kernels/kernels.h"
@@ -154,6 +155,10 @@ Job JobFrom(const Napi::Object& o) {
                            static_cast<int64_t>(NumberOr(s, "height", 0)),
                            static_cast<int64_t>(NumberOr(s, "width", 0)),
                            DTypeFrom(StringOf(s, "dtype"))});
+    if (const Napi::Value array = s.Get("array"); array.IsObject()) {
+      job.sources.back().array = UnwrapZarrArray(array);
+      job.sources.back().index = ToIndex(s.Get("index"));
+    }
   }
   const auto outputs = o.Get("outputs").As<Napi::Array>();
   for (uint32_t i = 0; i < outputs.Length(); ++i) {
@@ -409,12 +414,16 @@ class Runner : public Napi::ObjectWrap<Runner> {
                                                   "tilecast results", 0, 1);
       on_call_ =
           Napi::ThreadSafeFunction::New(env, info[2].As<Napi::Function>(), "tilecast calls", 0, 1);
+      // A new token a run: what the one before left in its queue would hand this one's results to
+      // the other's callback.
+      alive_ = std::make_shared<int>(0);
       running_ = true;
       Ref();
       executor().Start(
           std::move(jobs),
           [this] {
-            // What is queued may outlive this object; the token tells, on the JavaScript thread.
+            // What is queued may outlive this run and this object; the token tells, on the
+            // JavaScript thread.
             on_results_.NonBlockingCall(
                 [this, alive = std::weak_ptr<int>(alive_)](Napi::Env e, Napi::Function f) {
                   if (alive.lock()) Deliver(e, f);

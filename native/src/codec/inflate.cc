@@ -24,11 +24,38 @@ ZlibDecoder::~ZlibDecoder() {
   if (context_ != nullptr) libdeflate_free_decompressor(context_);
 }
 
-size_t ZlibDecoder::Decode(const uint8_t* src, size_t size, uint8_t* dst, size_t capacity) {
+libdeflate_decompressor* ZlibDecoder::Context() {
   if (context_ == nullptr) {
     context_ = libdeflate_alloc_decompressor();
     if (context_ == nullptr) throw std::bad_alloc();
   }
+  return context_;
+}
+
+size_t ZlibDecoder::DecodeWhole(Wrapper wrapper, const uint8_t* src, size_t size, uint8_t* dst,
+                                size_t capacity) {
+  if (wrapper == Wrapper::kZlib) {
+    size_t made = 0;
+    const auto result = libdeflate_zlib_decompress(Context(), src, size, dst, capacity, &made);
+    return result == LIBDEFLATE_SUCCESS ? made : kNotWhole;
+  }
+  size_t total = 0;
+  do {
+    size_t used = 0;
+    size_t made = 0;
+    if (libdeflate_gzip_decompress_ex(Context(), src, size, dst + total, capacity - total, &used,
+                                      &made) != LIBDEFLATE_SUCCESS) {
+      return kNotWhole;
+    }
+    total += made;
+    src += used;
+    size -= used;
+  } while (size > 0);
+  return total;
+}
+
+size_t ZlibDecoder::Decode(const uint8_t* src, size_t size, uint8_t* dst, size_t capacity) {
+  Context();
   size_t used = 0;
   size_t made = 0;
   auto result = libdeflate_zlib_decompress_ex(context_, src, size, dst, capacity, &used, &made);
@@ -51,11 +78,21 @@ ZstdDecoder::~ZstdDecoder() {
   ZSTD_freeDCtx(context_);
 }
 
-size_t ZstdDecoder::Decode(const uint8_t* src, size_t size, uint8_t* dst, size_t capacity) {
+ZSTD_DCtx_s* ZstdDecoder::Context() {
   if (context_ == nullptr) {
     context_ = ZSTD_createDCtx();
     if (context_ == nullptr) throw std::bad_alloc();
   }
+  return context_;
+}
+
+size_t ZstdDecoder::DecodeWhole(const uint8_t* src, size_t size, uint8_t* dst, size_t capacity) {
+  const size_t made = ZSTD_decompressDCtx(Context(), dst, capacity, src, size);
+  return ZSTD_isError(made) != 0 ? kNotWhole : made;
+}
+
+size_t ZstdDecoder::Decode(const uint8_t* src, size_t size, uint8_t* dst, size_t capacity) {
+  Context();
   size_t total = 0;
   // Frame by frame: the library's own loop over frames takes bytes after the last one for a damaged
   // frame.

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "image.h"
 #include "ops/label.h"
 #include "ops/project.h"
+#include "zarr/array.h"
 
 namespace tilecast {
 
@@ -100,6 +102,10 @@ struct Source {
   int64_t height = 0;
   int64_t width = 0;
   DType dtype = DType::kU8;
+  // A plane of a Zarr array instead of a TIFF's page: the array, and the plane's place along its
+  // leading axes.
+  std::shared_ptr<const ZarrArray> array;
+  std::vector<int64_t> index;
 };
 
 // A multiscale image of the output that this job contributes one plane to.

@@ -3,6 +3,7 @@
 // happens.
 #include "exec/worker.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "ops/arithmetic.h"
@@ -47,6 +48,18 @@ std::string_view OpName(OpKind kind) {
   }
   return "?";
 }
+
+namespace {
+
+// Decoded chunks that hold several slices are worth keeping, but not at a gigabyte for every eight
+// cores.
+size_t CacheBytes(int threads) {
+  constexpr size_t all = size_t{1} << 30;
+  return std::clamp<size_t>(all / static_cast<size_t>(threads), size_t{32} << 20,
+                            size_t{128} << 20);
+}
+
+}  // namespace
 
 Executor::Worker::Worker(const WorkerContext& context, const std::vector<Program>& programs,
                          std::vector<Resource>& resources)
@@ -165,7 +178,8 @@ Plane Executor::Worker::Allocate(int reg, DType dtype, int64_t height, int64_t w
   return r.plane;
 }
 
-const TiffPage& Executor::Worker::OpenSource(const Source& source) {
+void Executor::Worker::OpenSource(const Source& source) {
+  if (source.array) return;  // chunks that do not fit the array's description are damaged
   reader_.Open(source.path);
   const TiffPage& page = reader_.layout(source.page);
   if (page.height != source.height || page.width != source.width || page.dtype != source.dtype) {
@@ -178,10 +192,16 @@ const TiffPage& Executor::Worker::OpenSource(const Source& source) {
                     text(page.width, page.height, page.dtype),
                 source.path, source.page);
   }
-  return page;
 }
 
 void Executor::Worker::ReadSource(const Source& source, const Plane& dst, JobResult& result) {
+  if (source.array) {
+    if (!zarr_reader_) zarr_reader_.emplace(ZarrReadOptions{CacheBytes(context_.options.threads)});
+    zarr_reader_->Read(*source.array, source.index, 0, 0, dst);
+    result.bytes_read += zarr_reader_->bytes_read();
+    result.pixels += dst.pixels();
+    return;
+  }
   reader_.ReadPlane(source.page, source.sample, dst);
   result.bytes_read += reader_.bytes_read();
   result.pixels += dst.pixels();
@@ -292,7 +312,8 @@ void Executor::Worker::Function(const Instruction& op, const Job& job) {
   context_.on_call(&call);
   std::unique_lock lock(call.mutex);
   call.done.wait(lock, [&] { return call.finished; });
-  // Cancelling fails the calls that are waited for: the plane is cancelled then, not the function's fault.
+  // Cancelling fails the calls that are waited for: the plane is cancelled then, not the function's
+  // fault.
   if (call.failed) throw Error(context_.cancel ? Code::kCancelled : Code::kFunction, call.message);
 }
 

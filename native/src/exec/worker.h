@@ -10,6 +10,7 @@
 #include "ops/gaussian.h"
 #include "ops/measure.h"
 #include "tiff/tiff_reader.h"
+#include "zarr/plane_reader.h"
 
 namespace tilecast {
 
@@ -50,7 +51,8 @@ class Executor::Worker {
   void GiveBack(Loan loan) { free_.push_back(loan); }
 
   const Plane& plane(int reg) const { return registers_[static_cast<size_t>(reg)].plane; }
-  const TiffPage& OpenSource(const Source& source);
+  // Opens the source's file and throws kOpShape when it is no longer what the catalogue says.
+  void OpenSource(const Source& source);
   void ReadSource(const Source& source, const Plane& dst, JobResult& result);
   void Project(const Instruction& op, const Job& job, JobResult& result);
   void ProjectRegisters(const Instruction& op);
@@ -67,6 +69,7 @@ class Executor::Worker {
   const std::vector<Program>& programs_;
   std::vector<Resource>& resources_;
   TiffReader reader_;
+  std::optional<ZarrPlaneReader> zarr_reader_;  // made for the first plane of an array
   PlaneWriter writer_;
   std::vector<Register> registers_;
   std::vector<Loan> free_;  // the job's reservation, not in a register now

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -13,6 +14,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+
+#include "shm/control_block.h"
 
 namespace tilecast::shm {
 namespace {
@@ -25,12 +28,32 @@ constexpr size_t kSignalCount = std::size(kSignals);
 struct Entry {
   std::atomic<pid_t> pid;  // 0: unused, kFilling: being written
   std::atomic<uint32_t> slots;
+  std::atomic<const ExportEntry*> exports;
   char id[24];
 };
 constexpr pid_t kFilling = -1;
 constinit Entry entries[kMaxRegistered] = {};
 constinit struct sigaction previous[kSignalCount] = {};
 constinit std::mutex install_mutex;
+
+// Async-signal-safe.
+void UnlinkNames(const Entry& entry) {
+  char name[kNameBytes];
+  if (const ExportEntry* exports = entry.exports.load()) {
+    for (uint32_t i = 0; i < kMaxExports; ++i) {
+      if (exports[i].owner.load() != 0) UnlinkExport(exports[i]);
+    }
+  }
+  const uint32_t slots = entry.slots.load();
+  if (slots == kChannelSlots) {
+    FormatName(name, entry.id, kChannelName);
+    return UnlinkName(name);
+  }
+  for (int64_t n = -1; n < int64_t{slots}; ++n) {
+    FormatName(name, entry.id, n);
+    UnlinkName(name);
+  }
+}
 
 void OnEndingSignal(int signal_number) {
   const int saved = errno;
@@ -89,7 +112,7 @@ void FormatName(char (&out)[kNameBytes], std::string_view id, int64_t n) {
   append(id);
   append("-");
   if (n < 0) {
-    append("c");
+    append(n == kChannelName ? "q" : "c");
   } else {
     char digits[20];
     size_t at = sizeof(digits);
@@ -102,19 +125,27 @@ void FormatName(char (&out)[kNameBytes], std::string_view id, int64_t n) {
   *p = 0;
 }
 
-void UnlinkPool(std::string_view id, uint32_t slots) {
-  for (int64_t n = -1; n < int64_t{slots}; ++n) {
-    char name[kNameBytes];
-    FormatName(name, id, n);
+void UnlinkName(const char* name) {
 #ifdef __linux__
-    // POSIX lists unlink as async-signal-safe, shm_unlink not.
-    char path[kNameBytes + 8] = "/dev/shm";
-    std::memcpy(path + 8, name, sizeof(name));
-    unlink(path);
+  // POSIX lists unlink as async-signal-safe, shm_unlink not.
+  char path[kNameBytes + 8] = "/dev/shm";
+  std::strncpy(path + 8, name, kNameBytes - 1);
+  unlink(path);
 #else
-    shm_unlink(name);
+  shm_unlink(name);
 #endif
-  }
+}
+
+void UnlinkExport(const ExportEntry& entry) {
+  char name[kNameBytes] = "/";
+  std::memcpy(name + 1, entry.name, sizeof(entry.name) - 1);
+#ifdef __linux__
+  char path[kNameBytes + 8] = "/dev/shm";
+  std::memcpy(path + 8, name, sizeof(name));
+  struct stat status{};
+  if (!LookAt(AT_FDCWD, path, status) || status.st_ino != entry.inode) return;
+#endif
+  UnlinkName(name);
 }
 
 int RegisterPool(std::string_view id, uint32_t slots) {
@@ -135,20 +166,27 @@ int RegisterPool(std::string_view id, uint32_t slots) {
     std::memcpy(entries[i].id, id.data(), length);
     entries[i].id[length] = 0;
     entries[i].slots.store(slots);
+    entries[i].exports.store(nullptr);
     entries[i].pid.store(getpid());
     return i;
   }
   return -1;
 }
 
-void UnregisterPool(int handle) {
-  if (handle >= 0) entries[handle].pid.store(0);
+void SetPoolExports(int handle, const ExportEntry* exports) {
+  entries[handle].exports.store(exports);
+}
+
+void UnlinkRegisteredPool(int handle) {
+  if (handle < 0) return;
+  UnlinkNames(entries[handle]);
+  entries[handle].pid.store(0);
 }
 
 void UnlinkRegistered() {
   const pid_t self = getpid();
   for (Entry& entry : entries) {
-    if (entry.pid.load() == self) UnlinkPool(entry.id, entry.slots.load());
+    if (entry.pid.load() == self) UnlinkNames(entry);
   }
 }
 

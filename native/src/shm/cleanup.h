@@ -8,17 +8,23 @@
 
 namespace tilecast::shm {
 
+struct ExportEntry;
+
 // Room for "/tc-<16>-32767" and, on Linux, "/dev/shm" before it.
 inline constexpr size_t kNameBytes = 48;
+inline constexpr int64_t kChannelName = -2;
 
 // Writes the name of an object of pool `id` into `out`, zero-terminated: slot `n`, or the control
-// object for n < 0. Async-signal-safe.
+// object for n < 0 (a channel's for n == kChannelName). Async-signal-safe.
 void FormatName(char (&out)[kNameBytes], std::string_view id, int64_t n);
 
-// Removes every name of a pool; names that are gone already do not matter. Async-signal-safe.
-void UnlinkPool(std::string_view id, uint32_t slots);
+// Removes a name as FormatName writes it. Async-signal-safe.
+void UnlinkName(const char* name);
+// Removes an export's name if it still is that object's: whoever reads it may have removed it, and
+// another program may have taken the name since. Async-signal-safe.
+void UnlinkExport(const ExportEntry& entry);
 
-// Enters a pool *before* its first object exists, so that a signal at any moment leaves nothing
+// Enters a pool (a channel: slots == kChannelSlots) *before* its first object exists, so that a signal at any moment leaves nothing
 // behind. Returns a handle, or -1 when kMaxRegistered pools are open. The first call registers the
 // exit hook. Every call takes over SIGINT, SIGTERM and SIGHUP where a signal would end the process:
 // the default action, or a one-shot handler (Node's own, which resets the terminal and re-raises).
@@ -26,8 +32,12 @@ void UnlinkPool(std::string_view id, uint32_t slots);
 // libuv, nothing is touched: it decides when to exit, and the exit hook then cleans up. A handler
 // that is installed later replaces ours, to the same effect.
 int RegisterPool(std::string_view id, uint32_t slots);
-void UnregisterPool(int handle);
+// Names that go with the pool's; the entries must stay mapped until the pool is unlinked.
+void SetPoolExports(int handle, const ExportEntry* exports);
+// Unlinks the pool's names and forgets it.
+void UnlinkRegisteredPool(int handle);
 inline constexpr int kMaxRegistered = 256;
+inline constexpr uint32_t kChannelSlots = UINT32_MAX;
 
 // Unlinks every registered pool that this very process made: after a fork the child's exit must not
 // take the parent's pools. Async-signal-safe.

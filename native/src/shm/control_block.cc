@@ -3,25 +3,17 @@
 // `recent` merely say where to look.
 #include "shm/control_block.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <bit>
-#include <chrono>
-#include <cstdlib>
-#include <cstring>
 #include <new>
+#include <thread>
+
+#include "error.h"
 
 namespace tilecast::shm {
 namespace {
 
-constexpr uint64_t kCacheLine = 64;
-constexpr uint64_t Align(uint64_t bytes) {
-  return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
-}
-
 struct Offsets {
-  uint64_t processes, slots, bitmap, leases, end;
+  uint64_t processes, slots, bitmap, exports, end;
 };
 
 constexpr Offsets OffsetsFor(uint32_t slots) {
@@ -29,96 +21,116 @@ constexpr Offsets OffsetsFor(uint32_t slots) {
   o.processes = sizeof(ControlHeader);
   o.slots = o.processes + kMaxProcesses * sizeof(ProcessEntry);
   o.bitmap = o.slots + uint64_t{slots} * sizeof(SlotEntry);
-  o.leases = o.bitmap + Align((slots + 63) / 64 * sizeof(uint64_t));
-  o.end = o.leases + kMaxProcesses * Align(uint64_t{slots} * sizeof(uint32_t));
+  o.exports = o.bitmap + AlignToLine((slots + 63) / 64 * sizeof(uint64_t));
+  o.end = o.exports + kMaxExports * sizeof(ExportEntry);
   return o;
 }
 
-}  // namespace
+// In a process's own count: a thread is changing this process's bit in the word.
+constexpr uint32_t kBusy = UINT32_MAX;
 
-uint64_t ProcessStartTime() {
-  char text[1024];
-  const int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return 0;
-  const ssize_t n = read(fd, text, sizeof(text) - 1);
-  close(fd);
-  if (n <= 0) return 0;
-  text[n] = 0;
-  // Field 2 is the command in parentheses and may itself hold spaces and parentheses: count from
-  // the last ')'.
-  const char* p = std::strrchr(text, ')');
-  for (int field = 2; p != nullptr && field < 22; ++field) {
-    p = std::strchr(p + 1, ' ');
-  }
-  return p == nullptr ? 0 : std::strtoull(p, nullptr, 10);
+constexpr uint64_t Count(uint32_t generation, uint32_t leases) {
+  return uint64_t{generation} << 32 | leases;
 }
+
+// Orders what a holder writes to the pixels after its new generation, for readers that look at the
+// generation, the pixels, and the generation again.
+void FencePixels() {
+#ifndef __SANITIZE_THREAD__  // which does not know fences
+  std::atomic_thread_fence(std::memory_order_release);
+#endif
+}
+
+}  // namespace
 
 uint64_t ControlBlock::BytesFor(uint32_t slots) {
   return OffsetsFor(slots).end;
 }
 
-ControlBlock ControlBlock::Format(std::byte* memory, std::string_view id, uint64_t slot_bytes,
-                                  uint32_t slots) {
+void ControlBlock::Format(std::byte* memory, std::string_view id, uint64_t slot_bytes,
+                          uint32_t slots) {
   const Offsets o = OffsetsFor(slots);
   auto* header = new (memory) ControlHeader{};
-  header->magic = kControlMagic;
-  header->version = kControlVersion;
-  header->header_bytes = sizeof(ControlHeader);
-  header->control_bytes = o.end;
-  header->slot_bytes = slot_bytes;
-  header->slots = slots;
-  header->max_processes = kMaxProcesses;
-  header->process_table_offset = o.processes;
-  header->slot_table_offset = o.slots;
-  header->free_bitmap_offset = o.bitmap;
-  header->lease_table_offset = o.leases;
-  std::memcpy(header->id, id.data(), std::min(id.size(), sizeof(header->id) - 1));
-  header->creator_pid = static_cast<uint32_t>(getpid());
-  header->creator_start_time = ProcessStartTime();
-  header->created_unix_ns =
-      static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                std::chrono::system_clock::now().time_since_epoch())
-                                .count());
-
-  auto* process = new (memory + o.processes) ProcessEntry{};
-  process->pid = header->creator_pid;
-  process->start_time = header->creator_start_time;
-  process->state.store(static_cast<uint32_t>(ProcessState::kAttached), std::memory_order_release);
-
-  ControlBlock block;
-  block.header_ = header;
-  block.count_ = slots;
-  block.slots_ = reinterpret_cast<SlotEntry*>(memory + o.slots);
-  block.free_ = reinterpret_cast<std::atomic<uint64_t>*>(memory + o.bitmap);
-  block.leases_ = reinterpret_cast<std::atomic<uint32_t>*>(memory + o.leases);  // row 0
+  ObjectHeader& object = header->object;
+  const ProcessIdentity self = ThisProcess();
+  FillHeader(object, id, self);
+  object.version = kPoolLayoutVersion;
+  object.header_bytes = sizeof(ControlHeader);
+  object.control_bytes = o.end;
+  object.item_bytes = slot_bytes;
+  object.items = slots;
+  object.process_table_offset = o.processes;
+  object.item_table_offset = o.slots;
+  object.free_bitmap_offset = o.bitmap;
+  object.export_table_offset = o.exports;
+  header->attached.store(1);
+  ProcessTable(reinterpret_cast<ProcessEntry*>(memory + o.processes), kMaxProcesses).Join(self);
+  auto* bitmap = reinterpret_cast<std::atomic<uint64_t>*>(memory + o.bitmap);
   for (uint32_t slot = 0; slot < slots; ++slot) {
-    block.free_[slot / 64].fetch_or(uint64_t{1} << (slot % 64), std::memory_order_relaxed);
+    bitmap[slot / 64].fetch_or(uint64_t{1} << (slot % 64), std::memory_order_relaxed);
   }
-  return block;
+  object.magic.store(kPoolMagic, std::memory_order_release);
+}
+
+void ControlBlock::Check(const OpenedObject& object) {
+  const ObjectHeader& header = object.header();
+  const auto expect = [&](const char* what, uint64_t expected, uint64_t got) {
+    if (expected == got) return;
+    throw Error(Code::kPoolVersion, std::string("the tile pool ") + header.id + " has " + what + " " +
+                                        std::to_string(got) + ", expected " +
+                                        std::to_string(expected) +
+                                        ": it is damaged, or of another version of tilecast");
+  };
+  const uint32_t slots = header.items;
+  if (slots == 0 || slots > kMaxSlots) expect("a number of slots of", kMaxSlots, slots);
+  const Offsets o = OffsetsFor(slots);
+  expect("a header size of", sizeof(ControlHeader), header.header_bytes);
+  expect("a recorded size of", o.end, header.control_bytes);
+  expect("an object size of", o.end, object.bytes);
+  expect("a process table of", kMaxProcesses, header.max_processes);
+  expect("a process table offset of", o.processes, header.process_table_offset);
+  expect("a slot table offset of", o.slots, header.item_table_offset);
+  expect("a bitmap offset of", o.bitmap, header.free_bitmap_offset);
+  expect("an export table offset of", o.exports, header.export_table_offset);
+}
+
+ControlBlock::ControlBlock(std::byte* memory, int row)
+    : header_(reinterpret_cast<ControlHeader*>(memory)),
+      memory_(memory),
+      row_(row),
+      self_(row < 0 ? 0 : uint32_t{1} << row),
+      count_(header_->object.items) {
+  const Offsets o = OffsetsFor(count_);
+  slots_ = reinterpret_cast<SlotEntry*>(memory + o.slots);
+  free_ = reinterpret_cast<std::atomic<uint64_t>*>(memory + o.bitmap);
+  exports_ = reinterpret_cast<ExportEntry*>(memory + o.exports);
+  if (row >= 0) counts_ = std::make_unique<std::atomic<uint64_t>[]>(count_);
+}
+
+ProcessTable ControlBlock::processes() const {
+  return {reinterpret_cast<ProcessEntry*>(memory_ + OffsetsFor(count_).processes), kMaxProcesses};
 }
 
 bool ControlBlock::Claim(uint32_t slot, uint32_t& generation) {
   const uint64_t bit = uint64_t{1} << (slot % 64);
   if ((free_[slot / 64].fetch_and(~bit) & bit) == 0) return false;
-  // This process's own count rises before the word and falls after it. So it is never below the
-  // process's part in the word, and whoever cleans up after a dead process can err only towards
-  // keeping a slot.
-  lease(slot).fetch_add(1);
   uint64_t word = slots_[slot].word.load(std::memory_order_acquire);
-  while (Leases(word) == 0) {
-    const uint64_t next = (uint64_t{Generation(word) + 1} << 32) | 1;
-    if (slots_[slot].word.compare_exchange_weak(word, next)) {
-      generation = Generation(next);
-      const uint32_t in_use = header_->in_use.fetch_add(1, std::memory_order_relaxed) + 1;
-      header_->loans.fetch_add(1, std::memory_order_relaxed);
-      uint32_t peak = header_->peak_in_use.load(std::memory_order_relaxed);
-      while (peak < in_use &&
-             !header_->peak_in_use.compare_exchange_weak(peak, in_use, std::memory_order_relaxed)) {
-      }
-      return true;
+  while (Holders(word) == 0) {
+    const uint64_t next = (uint64_t{Generation(word) + 1} << 32) | self_;
+    if (!slots_[slot].word.compare_exchange_weak(word, next)) continue;
+    generation = Generation(next);
+    // Nobody else knows of this loan yet. A thread with a stale one may be at its count: it then
+    // finds that its own change fails.
+    counts_[slot].store(Count(generation, 1));
+    FencePixels();
+    const uint32_t in_use = header_->in_use.fetch_add(1, std::memory_order_relaxed) + 1;
+    header_->loans.fetch_add(1, std::memory_order_relaxed);
+    uint32_t peak = header_->peak_in_use.load(std::memory_order_relaxed);
+    while (peak < in_use && in_use <= count_ &&
+           !header_->peak_in_use.compare_exchange_weak(peak, in_use, std::memory_order_relaxed)) {
     }
+    return true;
   }
-  lease(slot).fetch_sub(1);
   return false;
 }
 
@@ -147,28 +159,63 @@ bool ControlBlock::TryTake(uint32_t& slot, uint32_t& generation) {
 }
 
 bool ControlBlock::AddLease(uint32_t slot, uint32_t generation) {
-  lease(slot).fetch_add(1);
-  uint64_t word = slots_[slot].word.load(std::memory_order_acquire);
-  while (Generation(word) == generation && Leases(word) != 0) {
-    if (slots_[slot].word.compare_exchange_weak(word, word + 1)) return true;
+  std::atomic<uint64_t>& own = counts_[slot];
+  uint64_t count = own.load();
+  for (;;) {
+    const uint32_t leases = Holders(count);
+    if (leases == kBusy) {
+      std::this_thread::yield();
+      count = own.load();
+    } else if (leases != 0) {
+      if (Generation(count) != generation) return false;
+      if (own.compare_exchange_weak(count, count + 1)) return true;
+    } else if (own.compare_exchange_weak(count, Count(generation, kBusy))) {
+      break;
+    }
   }
-  lease(slot).fetch_sub(1);
+  // The first lease of this process on a loan that another one holds.
+  uint64_t word = slots_[slot].word.load();
+  while (Generation(word) == generation && Holders(word) != 0 && (Holders(word) & self_) == 0) {
+    if (!slots_[slot].word.compare_exchange_weak(word, word | self_)) continue;
+    own.store(Count(generation, 1));
+    return true;
+  }
+  count = Count(generation, kBusy);
+  own.compare_exchange_strong(count, Count(generation, 0));  // fails when a new loan began meanwhile
   return false;
 }
 
 ControlBlock::Change ControlBlock::DropLease(uint32_t slot, uint32_t generation) {
-  uint64_t word = slots_[slot].word.load(std::memory_order_acquire);
-  do {
-    if (Generation(word) != generation || Leases(word) == 0) return Change::kStale;
-  } while (!slots_[slot].word.compare_exchange_weak(word, word - 1));
-  lease(slot).fetch_sub(1);
-  if (Leases(word) != 1) return Change::kShared;
+  std::atomic<uint64_t>& own = counts_[slot];
+  uint64_t count = own.load();
+  for (;;) {
+    const uint32_t leases = Holders(count);
+    if (leases == kBusy) {
+      std::this_thread::yield();
+      count = own.load();
+    } else if (Generation(count) != generation || leases == 0) {
+      return Change::kStale;
+    } else if (leases > 1) {
+      if (own.compare_exchange_weak(count, count - 1)) return Change::kShared;
+    } else if (own.compare_exchange_weak(count, Count(generation, kBusy))) {
+      break;
+    }
+  }
+  const uint64_t word = slots_[slot].word.fetch_and(~uint64_t{self_});
+  count = Count(generation, kBusy);
+  own.compare_exchange_strong(count, Count(generation, 0));  // fails when a new loan began meanwhile
+  if ((Holders(word) & self_) == 0) return Change::kStale;
+  if (Holders(word) != self_) return Change::kShared;
+  MarkFree(slot);
+  return Change::kFreed;
+}
+
+void ControlBlock::MarkFree(uint32_t slot) {
   header_->in_use.fetch_sub(1, std::memory_order_relaxed);
   free_[slot / 64].fetch_or(uint64_t{1} << (slot % 64));
   uint64_t recent = header_->recent.load(std::memory_order_relaxed);
   while (!header_->recent.compare_exchange_weak(recent, (recent << 16) | (slot + 1))) {
   }
-  return Change::kFreed;
 }
 
 uint32_t ControlBlock::CountFree() const {
@@ -177,6 +224,31 @@ uint32_t ControlBlock::CountFree() const {
     count += static_cast<uint32_t>(std::popcount(free_[w].load()));
   }
   return count;
+}
+
+uint32_t ControlBlock::Reclaim(uint32_t row) {
+  const uint32_t bit = uint32_t{1} << row;
+  uint32_t freed = 0;
+  for (uint32_t slot = 0; slot < count_; ++slot) {
+    if ((Holders(slots_[slot].word.load()) & bit) == 0) continue;
+    if (Holders(slots_[slot].word.fetch_and(~uint64_t{bit})) != bit) continue;
+    MarkFree(slot);
+    ++freed;
+  }
+  return freed;
+}
+
+void ControlBlock::Repair() {
+  uint32_t in_use = 0;
+  for (uint32_t slot = 0; slot < count_; ++slot) {
+    const uint64_t bit = uint64_t{1} << (slot % 64);
+    if (Holders(slots_[slot].word.load()) != 0) {
+      ++in_use;
+    } else if ((free_[slot / 64].load() & bit) == 0) {
+      free_[slot / 64].fetch_or(bit);
+    }
+  }
+  header_->in_use.store(in_use, std::memory_order_relaxed);
 }
 
 }  // namespace tilecast::shm

@@ -6,140 +6,144 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <string_view>
+
+#include "shm/futex.h"
+#include "shm/object.h"
 
 namespace tilecast::shm {
 
-inline constexpr uint64_t kControlMagic = 0x4C4F4F5054534354;  // "TCSTPOOL" as little-endian bytes
-inline constexpr uint32_t kControlVersion = 1;
-inline constexpr uint32_t kMaxProcesses = 64;
+inline constexpr uint32_t kPoolLayoutVersion = 2;
+inline constexpr ObjectKind kPoolKind{"tile pool", 'c', kPoolMagic, kPoolLayoutVersion};
 // Each slot is a mapping of its own; Linux allows 65530 of them in a process by default
 // (vm.max_map_count).
 inline constexpr uint32_t kMaxSlots = 32768;
+inline constexpr uint32_t kMaxExports = 256;
 
-enum class PoolState : uint32_t { kBuilding = 0, kOpen = 1, kClosed = 2 };
-enum class ProcessState : uint32_t { kEmpty = 0, kClaimed = 1, kAttached = 2 };
-
-// All integers are little-endian; every atomic is lock-free and address-free, so it works across
-// processes.
 struct ControlHeader {
-  uint64_t magic;
-  uint32_t version;
-  uint32_t header_bytes;
-  uint64_t control_bytes;
-  uint64_t slot_bytes;
-  uint32_t slots;
-  uint32_t max_processes;
-  uint64_t process_table_offset;
-  uint64_t slot_table_offset;
-  uint64_t free_bitmap_offset;
-  uint64_t lease_table_offset;
-  char id[24];  // zero-terminated
-  uint32_t creator_pid;
-  std::atomic<uint32_t> state;  // PoolState
-  uint64_t creator_start_time;  // field 22 of /proc/<pid>/stat: a pid that was given out again
-                                // differs here
-  uint64_t created_unix_ns;
+  ObjectHeader object;
   // The four slots released last, newest in the low 16 bits, each as index + 1; 0 means none. A
   // hint: the truth is SlotEntry::word.
-  alignas(64) std::atomic<uint64_t> recent;
+  std::atomic<uint64_t> recent;
+  uint64_t reserved0[7];
   // Counters for reports. A process that dies may leave them slightly wrong; nothing depends on
   // them.
-  alignas(64) std::atomic<uint64_t> loans;
+  std::atomic<uint64_t> loans;
   std::atomic<uint64_t> waits;
   std::atomic<uint32_t> in_use;
   std::atomic<uint32_t> peak_in_use;
-};
-
-struct ProcessEntry {
-  std::atomic<uint32_t> state;  // ProcessState
-  std::atomic<uint32_t> pid;
-  std::atomic<uint64_t> start_time;
-  uint64_t reserved[6];
+  uint64_t reserved1[5];
+  // Bit r: row r may be attached. Only tells a release whether another process can be waiting.
+  std::atomic<uint32_t> attached;
+  uint32_t reserved2;
+  SharedEvent freed;  // a slot became free, or the pool closed
+  uint64_t reserved3[6];
 };
 
 // One cache line a slot, so that threads working on neighbours do not disturb each other.
 struct SlotEntry {
-  std::atomic<uint64_t> word;  // generation << 32 | leases; leases == 0 means free
+  // generation << 32 | holders: bit r is set while the process of row r holds leases. No holder
+  // means free. One word, so that taking away what a dead process held is one idempotent change.
+  std::atomic<uint64_t> word;
   uint64_t reserved[7];
 };
 
-static_assert(std::atomic<uint64_t>::is_always_lock_free);
-static_assert(std::atomic<uint32_t>::is_always_lock_free);
-static_assert(sizeof(std::atomic<uint64_t>) == 8 && sizeof(std::atomic<uint32_t>) == 4);
-static_assert(offsetof(ControlHeader, magic) == 0);
-static_assert(offsetof(ControlHeader, version) == 8);
-static_assert(offsetof(ControlHeader, header_bytes) == 12);
-static_assert(offsetof(ControlHeader, control_bytes) == 16);
-static_assert(offsetof(ControlHeader, slot_bytes) == 24);
-static_assert(offsetof(ControlHeader, slots) == 32);
-static_assert(offsetof(ControlHeader, max_processes) == 36);
-static_assert(offsetof(ControlHeader, process_table_offset) == 40);
-static_assert(offsetof(ControlHeader, slot_table_offset) == 48);
-static_assert(offsetof(ControlHeader, free_bitmap_offset) == 56);
-static_assert(offsetof(ControlHeader, lease_table_offset) == 64);
-static_assert(offsetof(ControlHeader, id) == 72);
-static_assert(offsetof(ControlHeader, creator_pid) == 96);
-static_assert(offsetof(ControlHeader, state) == 100);
-static_assert(offsetof(ControlHeader, creator_start_time) == 104);
-static_assert(offsetof(ControlHeader, created_unix_ns) == 112);
+enum class ExportState : uint32_t { kEmpty = 0, kClaimed = 1, kLive = 2 };
+
+// A slot's throw-away second name. Written before the name exists, so that it is found if its maker dies.
+struct ExportEntry {
+  std::atomic<uint64_t> owner;  // row << 32 | ExportState
+  uint64_t inode;               // of the object behind the name; 0 not known: not made yet
+  uint32_t slot;
+  uint32_t generation;
+  uint32_t reader_pid;  // 0: nobody in particular
+  uint32_t copied;      // 1: an object of its own, no lease is held
+  uint64_t reader_start_time;
+  char name[32];  // without the slash, zero-terminated
+  uint64_t reserved[7];
+};
+
 static_assert(offsetof(ControlHeader, recent) == 128);
 static_assert(offsetof(ControlHeader, loans) == 192);
 static_assert(offsetof(ControlHeader, waits) == 200);
 static_assert(offsetof(ControlHeader, in_use) == 208);
 static_assert(offsetof(ControlHeader, peak_in_use) == 212);
-static_assert(sizeof(ControlHeader) == 256);
-static_assert(offsetof(ProcessEntry, state) == 0 && offsetof(ProcessEntry, pid) == 4);
-static_assert(offsetof(ProcessEntry, start_time) == 8 && sizeof(ProcessEntry) == 64);
+static_assert(offsetof(ControlHeader, attached) == 256);
+static_assert(offsetof(ControlHeader, freed) == 264);
+static_assert(sizeof(ControlHeader) == 320);
 static_assert(offsetof(SlotEntry, word) == 0 && sizeof(SlotEntry) == 64);
+static_assert(offsetof(ExportEntry, inode) == 8 && offsetof(ExportEntry, slot) == 16);
+static_assert(offsetof(ExportEntry, generation) == 20 && offsetof(ExportEntry, reader_pid) == 24);
+static_assert(offsetof(ExportEntry, copied) == 28 && offsetof(ExportEntry, reader_start_time) == 32);
+static_assert(offsetof(ExportEntry, name) == 40 && sizeof(ExportEntry) == 128);
 
 constexpr uint32_t Generation(uint64_t word) {
   return static_cast<uint32_t>(word >> 32);
 }
-constexpr uint32_t Leases(uint64_t word) {
+constexpr uint32_t Holders(uint64_t word) {
   return static_cast<uint32_t>(word);
 }
 
-// Ticks after boot at which this process started (field 22 of /proc/self/stat); 0 where that cannot
-// be read.
-uint64_t ProcessStartTime();
-
-// This process's view of a control object. Copyable; does not own the mapping. Every method is
-// lock-free and safe from any thread.
+// This process's view of a control object; does not own the mapping. Every method is safe from any
+// thread, and lock-free but for one case: a thread that takes this process's first lease on another process's
+// loan, or gives back the last one, makes other threads that want the same slot wait for its next instruction.
 class ControlBlock {
  public:
   enum class Change { kStale, kShared, kFreed };
 
   static uint64_t BytesFor(uint32_t slots);
+  // Lays out a fresh (zeroed) object of BytesFor(slots) bytes and enters this process in row 0.
+  // The state stays kBuilding.
+  static void Format(std::byte* memory, std::string_view id, uint64_t slot_bytes, uint32_t slots);
+  // Throws kPoolVersion where sizes or offsets are not those of this version.
+  static void Check(const OpenedObject& object);
 
-  ControlBlock() = default;
-  // Lays out a fresh (zeroed) object of BytesFor(slots) bytes and enters this process as its first
-  // attached one.
-  static ControlBlock Format(std::byte* memory, std::string_view id, uint64_t slot_bytes,
-                             uint32_t slots);
+  // For a formatted or checked object. `row` is this process's, or -1 for an observer, whose
+  // mapping may be read-only: it must not call what changes anything.
+  ControlBlock(std::byte* memory, int row);
 
   // Takes the slot that was released last if it is still known, else the free slot with the lowest
   // index: both keep the working set small and warm. Starts a new generation.
   bool TryTake(uint32_t& slot, uint32_t& generation);
   // One more lease on a loan; false when it is stale.
   bool AddLease(uint32_t slot, uint32_t generation);
-  // One lease less.
+  // One lease less of those that this process holds; kStale when it holds none of that generation.
   Change DropLease(uint32_t slot, uint32_t generation);
   uint64_t word(uint32_t slot) const { return slots_[slot].word.load(std::memory_order_acquire); }
   // Free slots at this moment, by the bitmap.
   uint32_t CountFree() const;
 
+  // Takes away every lease of a row: of a dead process (under the Janitor's lock), or of this one as it leaves.
+  // Returns how many slots became free.
+  uint32_t Reclaim(uint32_t row);
+  // Sets the bit of every free slot whose bit is missing (a process that dies between clearing it and
+  // taking the slot would hide the slot), and recounts the slots in use.
+  void Repair();
+
+  // Whether processes other than this one may be attached.
+  bool shared() const { return (header_->attached.load() & ~self_) != 0; }
+  ProcessTable processes() const;
+  ExportEntry* exports() const { return exports_; }
   ControlHeader& header() const { return *header_; }
+  int row() const { return row_; }
 
  private:
   bool Claim(uint32_t slot, uint32_t& generation);
-  std::atomic<uint32_t>& lease(uint32_t slot) const { return leases_[slot]; }
+  void MarkFree(uint32_t slot);
 
-  ControlHeader* header_ = nullptr;
-  SlotEntry* slots_ = nullptr;
-  std::atomic<uint64_t>* free_ = nullptr;    // bit set: probably free
-  std::atomic<uint32_t>* leases_ = nullptr;  // this process's row
-  uint32_t count_ = 0;  // our own copy: a damaged header must not send us out of bounds
+  ControlHeader* header_;
+  std::byte* memory_;
+  SlotEntry* slots_;
+  std::atomic<uint64_t>* free_;  // bit set: probably free
+  ExportEntry* exports_;
+  int row_;
+  uint32_t self_;   // this process's bit in a word
+  uint32_t count_;  // our own copy: a damaged header must not send us out of bounds
+  // generation << 32 | leases of this process. Private memory: it dies with the process, which is
+  // all that anybody else needs.
+  std::unique_ptr<std::atomic<uint64_t>[]> counts_;
 };
 
 }  // namespace tilecast::shm

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Creation of the shared-memory objects. Allocation happens here and nowhere else, so that a full
+// Creation and opening of the shared-memory objects. Allocation happens here and nowhere else, so that a full
 // /dev/shm is an error and never a SIGBUS.
 #include "shm/slot_memory.h"
 
@@ -12,11 +12,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <exception>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "error.h"
@@ -24,19 +24,6 @@
 
 namespace tilecast::shm {
 namespace {
-
-// 16 characters of 5 bits each: 80 random bits, so that nobody can guess or pre-create a name.
-// Lower case for people's eyes.
-std::string RandomId() {
-  uint8_t bytes[16];
-  if (getentropy(bytes, sizeof(bytes)) != 0) {
-    throw Error(Code::kPoolMemory,
-                std::string("no random numbers for a pool name: ") + std::strerror(errno));
-  }
-  std::string id;
-  for (uint8_t byte : bytes) id += "abcdefghijklmnopqrstuvwxyz234567"[byte & 31];
-  return id;
-}
 
 std::string Advice(uint64_t needed) {
   const uint64_t gib = (needed + (uint64_t{1} << 30) - 1) >> 30;
@@ -75,29 +62,29 @@ void Prefault(std::byte* memory, uint64_t bytes) {
 
 }  // namespace
 
-std::string HumanBytes(uint64_t bytes) {
-  constexpr const char* kUnits[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-  size_t unit = 0;
-  double value = static_cast<double>(bytes);
-  for (; value >= 1024 && unit + 1 < std::size(kUnits); ++unit) value /= 1024;
-  char text[32];
-  std::snprintf(text, sizeof(text), unit == 0 ? "%.0f %s" : "%.1f %s", value, kUnits[unit]);
-  return text;
-}
-
-SlotMemory::SlotMemory(uint64_t slot_bytes, uint32_t slots, uint64_t control_bytes)
+SlotMemory::SlotMemory(uint64_t slot_bytes, uint32_t slots, uint64_t control_bytes,
+                       const Format& format)
     : slot_bytes_(slot_bytes),
       slots_(slots),
       control_bytes_(control_bytes),
-      creator_pid_(getpid()) {
+      maker_pid_(getpid()) {
   try {
-    Allocate();
+    Allocate(format);
   } catch (...) {
     Unlink();
     Unmap();
     throw;
   }
 }
+
+SlotMemory::SlotMemory(OpenedObject control)
+    : slot_bytes_(control.header().item_bytes),
+      slots_(control.header().items),
+      control_bytes_(control.bytes),
+      maker_pid_(0),
+      id_(control.header().id),
+      control_fd_(control.fd),
+      control_(control.memory) {}
 
 SlotMemory::~SlotMemory() {
   Unlink();
@@ -107,19 +94,35 @@ SlotMemory::~SlotMemory() {
 void SlotMemory::Unmap() {
   if (base_ != nullptr) munmap(base_, slot_bytes_ * slots_);
   if (control_ != nullptr) munmap(control_, control_bytes_);
+  if (control_fd_ >= 0) close(control_fd_);
   base_ = control_ = nullptr;
+  control_fd_ = -1;
 }
 
 void SlotMemory::Unlink() {
   if (!linked_) return;
   linked_ = false;
-  if (getpid() != creator_pid_) return;
-  UnlinkPool(id_, slots_);
-  UnregisterPool(registered_);
+  if (getpid() != maker_pid_) return;
+  UnlinkRegisteredPool(registered_);
   registered_ = -1;
 }
 
-void SlotMemory::Allocate() {
+void SlotMemory::SetExports(const ExportEntry* exports) {
+  if (registered_ >= 0) SetPoolExports(registered_, exports);
+}
+
+void SlotMemory::Reserve() {
+  void* range = mmap(nullptr, slot_bytes_ * slots_, PROT_NONE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (range == MAP_FAILED) {
+    throw Error(Code::kPoolMemory, "cannot reserve " + HumanBytes(slot_bytes_ * slots_) +
+                                       " of addresses: " + std::strerror(errno) +
+                                       ". Use fewer or smaller slots");
+  }
+  base_ = static_cast<std::byte*>(range);
+}
+
+void SlotMemory::Allocate(const Format& format) {
   const uint64_t needed = slot_bytes_ * slots_ + control_bytes_;
   struct statvfs shm{};
   if (statvfs("/dev/shm", &shm) == 0) {
@@ -138,15 +141,43 @@ void SlotMemory::Allocate() {
                                        " open pools: close() those that are no longer used");
   }
   linked_ = true;
-  control_ = MapObject(-1, control_bytes_, nullptr);
-  void* range = mmap(nullptr, slot_bytes_ * slots_, PROT_NONE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (range == MAP_FAILED) {
-    throw Error(Code::kPoolMemory, "cannot reserve " + HumanBytes(needed) + " of addresses: " +
-                                       std::strerror(errno) + ". Use fewer or smaller slots");
-  }
-  base_ = static_cast<std::byte*>(range);
+  control_ = MapNew(-1, control_bytes_, nullptr);
+  format(control_, id_);
+  Reserve();
   MakeSlots();
+}
+
+void SlotMemory::MapSlots(bool writable) {
+  Reserve();
+  for (uint32_t n = 0; n < slots_; ++n) MapExisting(n, writable);
+}
+
+void SlotMemory::MapExisting(uint32_t n, bool writable) {
+  char name[kNameBytes];
+  FormatName(name, id_, n);
+  const auto fail = [&](Code code, const std::string& why) {
+    return Error(code, "slot " + std::to_string(n) + " of the tile pool " + id_ +
+                           " cannot be mapped: " + why);
+  };
+  const int fd = shm_open(name, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC, 0);
+  if (fd < 0) throw fail(Code::kPoolNotFound, std::strerror(errno));
+  struct stat status{};
+  const bool known = fstat(fd, &status) == 0;
+  if (!known || static_cast<uint64_t>(status.st_size) != slot_bytes_) {
+    close(fd);
+    throw fail(Code::kPoolVersion, "it has " + std::to_string(status.st_size) +
+                                       " bytes, expected " + std::to_string(slot_bytes_));
+  }
+  std::byte* at = base_ + n * slot_bytes_;
+  const int protection = PROT_READ | (writable ? PROT_WRITE : 0);
+  void* memory = mmap(at, slot_bytes_, protection, MAP_SHARED | MAP_FIXED, fd, 0);
+  const int err = errno;
+  close(fd);
+  if (memory == MAP_FAILED) throw fail(Code::kPoolMemory, std::strerror(err));
+#ifdef MADV_POPULATE_READ
+  // Enters the pages, which exist already, into this process's page table.
+  madvise(at, slot_bytes_, writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+#endif
 }
 
 // Fresh pages cost the kernel about a second a gigabyte (it zeroes them), so all cores take part, a
@@ -160,7 +191,7 @@ void SlotMemory::MakeSlots() {
     for (uint32_t n; !failed.load() && (n = next.fetch_add(1)) < slots_;) {
       try {
         std::byte* at = base_ + n * slot_bytes_;
-        MapObject(n, slot_bytes_, at);
+        MapNew(n, slot_bytes_, at);
         Prefault(at, slot_bytes_);
       } catch (...) {
         const std::lock_guard lock(error_mutex);
@@ -183,7 +214,7 @@ void SlotMemory::MakeSlots() {
   if (error) std::rethrow_exception(error);
 }
 
-std::byte* SlotMemory::MapObject(int64_t n, uint64_t bytes, std::byte* at) {
+std::byte* SlotMemory::MapNew(int64_t n, uint64_t bytes, std::byte* at) {
   char name[kNameBytes];
   FormatName(name, id_, n);
   const auto fail = [&](const char* doing, int err) {
@@ -204,13 +235,16 @@ std::byte* SlotMemory::MapObject(int64_t n, uint64_t bytes, std::byte* at) {
   if (fd < 0) throw fail("creating", errno);
   struct Closer {
     int fd;
-    ~Closer() { close(fd); }
+    ~Closer() {
+      if (fd >= 0) close(fd);
+    }
   } closer{fd};
   if (ftruncate(fd, static_cast<off_t>(bytes)) != 0) throw fail("sizing", errno);
   if (const int err = AllocateBlocks(fd, bytes); err != 0) throw fail("allocating", err);
   void* memory =
       mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | (at != nullptr ? MAP_FIXED : 0), fd, 0);
   if (memory == MAP_FAILED) throw fail("mapping", errno);
+  if (n < 0) control_fd_ = std::exchange(closer.fd, -1);  // the janitor locks it
   return static_cast<std::byte*>(memory);
 }
 

@@ -19,6 +19,22 @@ struct Loan {
   uint32_t generation = 0;
 };
 
+// What a process may do with a pool that another one made.
+enum class PoolAccess : uint8_t {
+  kWrite,    // everything but closing it
+  kRead,     // leases, but no loans: the slots are mapped without write access, a write is a SIGSEGV
+  kObserve,  // nothing is mapped with write access and no row of the process table is taken: IsCurrent
+             // before and after reading says whether the pixels were those of that loan
+};
+
+// How an export came to be. A reader opens `name`, without a slash.
+struct PoolExport {
+  std::string name;
+  bool copied = false;  // an object of its own, with the pixels of the time of the export
+  std::string reason;   // why it is a copy; empty else
+  uint64_t bytes = 0;
+};
+
 struct PoolStats {
   uint32_t slots = 0;
   uint32_t free = 0;
@@ -26,6 +42,7 @@ struct PoolStats {
   uint64_t loans = 0;  // since creation
   uint64_t waits = 0;  // loans that had to wait
   uint32_t peak_in_use = 0;
+  uint32_t processes = 0;  // attached ones, the creator included
 };
 
 // All methods are safe from any thread. A forked child must not loan or release: its process has no
@@ -37,6 +54,18 @@ class TilePool {
   // pre-faulted by all cores. Throws kPoolMemory with advice when /dev/shm is full (nothing is left
   // behind), kInvalidArgument for zero or absurd sizes.
   static std::shared_ptr<TilePool> Create(uint64_t slot_bytes, uint32_t slots);
+  // Attaches to a pool that another process made; its loans then go to whichever process is first
+  // (the order of arrival holds among the threads of one process). A pool that this process has
+  // already is given as it is when it was made or opened with the same access.
+  //
+  // The pool stays usable while any process is attached, also when its creator dies; it ends when its creator
+  // closes it: loans then throw kPoolClosed, those under way stay good. Leases that this process still has
+  // when the last shared_ptr goes are given back, and so are those of a process that dies, within
+  // shm::kLeasePeriodMs.
+  //
+  // Throws kInvalidArgument, kPoolNotFound, kPoolVersion, kPoolMemory, kIo (another user's).
+  static std::shared_ptr<TilePool> Open(const std::string& id,
+                                        PoolAccess access = PoolAccess::kWrite);
   // The pool of this id if this process made it and still has it, else null: for the other threads
   // of the process, which share its mapping.
   static std::shared_ptr<TilePool> Find(const std::string& id);
@@ -74,11 +103,25 @@ class TilePool {
   // generation. Works after Close.
   void Release(Loan loan);
   bool IsCurrent(Loan loan) const;
+
+  // Gives a loan's slot a second name for readers that cannot attach, without a copy where links can
+  // be made, and keeps a lease until Unexport, the death of process `reader_pid` (0: nobody in
+  // particular), or the end of the pool in this process. The object has the slot's size; pixels start
+  // at offset 0. An empty name is made up. A reader may remove the name at any time.
+  // Throws kSlotReleased, kInvalidArgument (bad or taken name), kPoolMemory.
+  PoolExport Export(Loan loan, const std::string& name = "", uint32_t reader_pid = 0);
+  // False when this process has no export of that name (any more).
+  bool Unexport(const std::string& name);
+
+  // Gives back what dead processes hold. Happens on its own every lease period, and when a loan finds no
+  // slot. Returns the number of dead processes.
+  uint32_t ReclaimDead();
+
   // Wakes every blocked loan so that it looks at its cancel flag.
   void WakeAll();
 
-  // Unlinks the names and refuses further loans; the mapping lives until the last shared_ptr goes.
-  // Idempotent.
+  // Refuses further loans, and in the process that made the pool unlinks the names and tells the
+  // others; the mapping lives until the last shared_ptr goes. Idempotent.
   void Close();
 
   std::byte* base() const;  // slot n starts at base() + n * slot_bytes()
@@ -87,6 +130,7 @@ class TilePool {
   uint32_t slots() const;
   uint64_t size_bytes() const;    // slots * slot_bytes
   const std::string& id() const;  // objects are /tc-<id>-c and /tc-<id>-<n>
+  PoolAccess access() const;
   PoolStats Stats() const;
 
  private:

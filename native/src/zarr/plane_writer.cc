@@ -15,28 +15,11 @@
 #include <cstring>
 #include <vector>
 
+#include "codec/crc32c.h"
 #include "error.h"
 
 namespace tilecast {
 namespace {
-
-constexpr std::array<uint32_t, 256> Crc32cTable() {
-  std::array<uint32_t, 256> table{};
-  for (uint32_t i = 0; i < 256; ++i) {
-    uint32_t c = i;
-    for (int k = 0; k < 8; ++k) c = (c & 1) != 0 ? 0x82f63b78u ^ (c >> 1) : c >> 1;
-    table[i] = c;
-  }
-  return table;
-}
-
-// CRC-32C (Castagnoli), RFC 3720. Only the shard index goes through it: a table is fast enough.
-uint32_t Crc32c(const std::byte* data, size_t n) {
-  static constexpr auto kTable = Crc32cTable();
-  uint32_t c = ~0u;
-  for (size_t i = 0; i < n; ++i) c = kTable[(c ^ static_cast<uint8_t>(data[i])) & 0xff] ^ (c >> 8);
-  return ~c;
-}
 
 void MakeDirectories(const std::string& path) {
   for (size_t at = path.find('/', 1);; at = path.find('/', at + 1)) {

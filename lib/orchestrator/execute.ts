@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// The native executor's side of a run: jobs and resources as it takes them.
+
+import { join, resolve } from "node:path";
+import { type ErrorCode, errorCodes, TilecastError } from "../errors.js";
+import {
+  type NativeFailure,
+  type NativeFunctionCall,
+  type NativeJob,
+  type NativeJobResult,
+  type NativeRunner,
+  native,
+} from "../native.js";
+import type { PlaneRef } from "../plates/plate.js";
+import type { OmeZarrStore } from "../stores/ome-zarr.js";
+import { nativeZarrArray } from "../stores/zarr-reader.js";
+import type { FunctionHost } from "./function-host.js";
+import type { Job, Plan } from "./plan.js";
+
+/** A job as the native side takes it. */
+export function nativeJob(
+  job: Job,
+  index: number,
+  store: OmeZarrStore,
+  thumbnail: boolean,
+  files: NativeJob["files"],
+): NativeJob {
+  return {
+    program: job.program,
+    index,
+    thumbnail,
+    sources: job.sources.map(nativeSource),
+    outputs: job.outputs.map((o) => ({
+      dir: join(store.root, o.image),
+      lead: o.lead.join(store.encoding.separator),
+      height: o.height,
+      width: o.width,
+      dtype: o.dtype,
+      levels: o.levels,
+    })),
+    rowPrefixes: job.parts.map((p) => p.rowPrefix),
+    files,
+  };
+}
+
+function nativeSource(plane: PlaneRef): NativeJob["sources"][number] {
+  if (plane.zarr === undefined) return plane;
+  const { path, page, sample, height, width, dtype, zarr } = plane;
+  return { path, page, sample, height, width, dtype, array: nativeZarrArray(zarr.array), index: zarr.index };
+}
+
+/** Runs jobs; resolves when the last result was delivered. */
+export function execute(
+  runner: NativeRunner,
+  jobs: readonly NativeJob[],
+  onCall: (call: NativeFunctionCall) => void,
+  onResults: (results: readonly NativeJobResult[], finished: boolean) => void,
+): Promise<void> {
+  if (jobs.length === 0) return Promise.resolve();
+  return new Promise((done, fail) => {
+    runner.start(
+      jobs,
+      (results, finished) => {
+        try {
+          onResults(results, finished);
+          if (finished) done();
+        } catch (error) {
+          runner.cancel();
+          fail(error);
+        }
+      },
+      onCall,
+    );
+  });
+}
+
+/** Loads illumination images, runs the estimates, registers programs. Native resource numbers are the plan's. */
+export async function prepareResources(
+  runner: NativeRunner,
+  plan: Plan,
+  store: OmeZarrStore,
+  functions: FunctionHost,
+  cancelled: () => boolean,
+  progress: () => void,
+): Promise<void> {
+  for (const r of plan.resources) {
+    if (r.kind === "file") runner.addFieldFile(resolve(r.path));
+    else if (r.kind === "estimate") runner.addEstimator(r.height, r.width, r.shrink, r.jobs.length);
+    else runner.addFunction();
+  }
+  for (const program of plan.programs) runner.addProgram(program);
+  for (const [id, r] of plan.resources.entries()) {
+    if (r.kind !== "estimate") continue;
+    const failures: string[] = [];
+    const jobs = r.jobs.map((j, i) => nativeJob(j, i, store, false, []));
+    const call = (c: NativeFunctionCall) => functions.call(c, r.jobs[c.job]);
+    await execute(runner, jobs, call, (results) => {
+      for (const x of results) if (x.error) failures.push(x.error.message);
+      progress();
+    });
+    if (cancelled()) return;
+    if (failures.length === jobs.length) {
+      throw new TilecastError(
+        "ERR_PIPELINE",
+        `the illumination of ${r.label} cannot be estimated: none of ${jobs.length} images could be read; the first: ${failures[0]}`,
+      );
+    }
+    runner.finishEstimator(id, r.method, r.sigma);
+  }
+}
+
+/**
+ * Reads the headers of the illumination images and compares their size with the planes that they correct, before the output folder is
+ * touched. Throws ERR_PIPELINE, or what the reader said of the file.
+ */
+export async function checkIllumination(plan: Plan): Promise<void> {
+  const files = plan.resources.flatMap((r, id) => (r.kind === "file" ? [{ id, path: resolve(r.path) }] : []));
+  if (files.length === 0) return;
+  const found = await native().scanImages(
+    files.map((f) => f.path),
+    { pages: false, description: false, threads: 1 },
+  );
+  for (const [i, { id, path }] of files.entries()) {
+    const image = found[i];
+    if (image === undefined || "error" in image) throw illuminationError(path, image);
+    for (const job of plan.jobs) {
+      const uses = plan.programs[job.program]?.code.some((x) => x.op === "flatField" && x.resource === id);
+      const s = job.sources[0];
+      if (!uses || s === undefined || job.channels.length > 1) continue;
+      if (s.height === image.height && s.width === image.width) continue;
+      throw new TilecastError(
+        "ERR_PIPELINE",
+        `the illumination image ${path} is ${image.width} x ${image.height} px, and ${s.path} is ${s.width} x ${s.height}`,
+        { path, argument: "image" },
+      );
+    }
+  }
+}
+
+function illuminationError(path: string, failure: NativeFailure | undefined): TilecastError {
+  const code = failure?.error.code ?? "ERR_IO";
+  return new TilecastError(
+    Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : "ERR_IO",
+    `the illumination image cannot be read: ${failure?.error.message ?? path}`,
+    { path, argument: "image" },
+  );
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// What run() may be asked for, and the check of it.
+
+import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
+import { TilecastError } from "../errors.js";
+import { type ArrayEncoding, type Compression, defaultLevel, type NgffVersion } from "../stores/ome-zarr.js";
+import type { Progress } from "./progress.js";
+
+export interface RunOptions {
+  /** Output folder; made when absent. */
+  readonly out: string;
+  /** Only these wells. Default: all. */
+  readonly wells?: readonly string[];
+  /** Reuse wells that are complete and whose files, pipeline and options are unchanged. Default false. */
+  readonly resume?: boolean;
+  /** Delete earlier results of this folder first. Default false: a folder with results and no `resume` is refused. */
+  readonly overwrite?: boolean;
+  /** Worker threads. Default: every core that this process may use. */
+  readonly threads?: number;
+  /** OME-Zarr version. Default "0.5" (zarr v3, sharded); "0.4" (zarr v2) for older readers. */
+  readonly zarr?: NgffVersion;
+  /** Default "blosc-lz4": writing keeps up with the disks of today; "blosc-zstd" is about a third smaller and three times slower. */
+  readonly compression?: Compression;
+  /** Chunk edge in px. Default 512. */
+  readonly chunk?: number;
+  /** Pyramid levels. Default: until the longer side is at most 256 px. */
+  readonly levels?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: Progress) => void;
+  /**
+   * Publish progress on this ZeroMQ PUB endpoint while the run goes on, as the OpenHCS family does: `tcp://127.0.0.1:5555` or
+   * `ipc:///run/user/1000/run.sock`. Default: nothing is published. Needs the package zeromq.
+   */
+  readonly publish?: string;
+  /** The command line, for the report. */
+  readonly command?: string;
+}
+
+/** Options checked, defaults filled in. */
+export function checkOptions(options: RunOptions): { encoding: ArrayEncoding; threads: number; out: string } {
+  const bad = (name: string, expected: string, got: unknown) =>
+    new TilecastError("ERR_INVALID_ARGUMENT", `run(): "${name}" must be ${expected}, and is ${String(got)}`, {
+      argument: name,
+    });
+  if (typeof options.out !== "string" || options.out === "") throw bad("out", "a folder", options.out);
+  const version = options.zarr ?? "0.5";
+  if (version !== "0.4" && version !== "0.5") throw bad("zarr", '"0.4" or "0.5"', version);
+  const compression = options.compression ?? "blosc-lz4";
+  if (!["blosc-lz4", "blosc-zstd", "zstd", "none"].includes(compression))
+    throw bad("compression", "blosc-lz4, blosc-zstd, zstd or none", compression);
+  const chunk = options.chunk ?? 512;
+  if (!Number.isSafeInteger(chunk) || chunk < 16 || chunk > 8192)
+    throw bad("chunk", "an integer from 16 to 8192 px", chunk);
+  const levels = options.levels;
+  if (levels !== undefined && (!Number.isSafeInteger(levels) || levels < 1 || levels > 16))
+    throw bad("levels", "an integer from 1 to 16", levels);
+  const threads = options.threads ?? availableParallelism();
+  if (!Number.isSafeInteger(threads) || threads < 1 || threads > 1024)
+    throw bad("threads", "an integer from 1 to 1024", threads);
+  if (options.resume && options.overwrite) throw bad("overwrite", "absent when resume is asked for", true);
+  return {
+    encoding: {
+      version,
+      compression,
+      level: defaultLevel(compression),
+      chunk,
+      sharded: version === "0.5",
+      separator: version === "0.5" ? "." : "/",
+    },
+    threads,
+    out: resolve(options.out),
+  };
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// Slots under a second, throw-away name, for readers that understand "name, dtype, shape, offset 0".
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "shm/control_block.h"
+#include "shm/slot_memory.h"
+
+namespace tilecast::shm {
+
+// How an export came to be; what the reader opens is `name`, without a slash.
+struct ExportReport {
+  std::string name;
+  bool copied = false;  // an object of its own: the pixels at the time of the export
+  std::string reason;   // why it is a copy; empty else
+  uint64_t bytes = 0;
+};
+
+// The pool's export table. Every method is safe from any thread.
+class ExportTable {
+ public:
+  struct Removed {
+    uint32_t slot;
+    uint32_t generation;
+    bool leased;  // the export's lease is to be given back
+  };
+
+  ExportTable(ControlBlock& control, const SlotMemory& memory)
+      : control_(control), memory_(memory) {}
+
+  // The caller has taken the lease that the export keeps (a copy keeps none). An empty `name` is made up.
+  // Throws kInvalidArgument for a name that cannot be or is taken, kPoolMemory when the table or
+  // /dev/shm is full.
+  ExportReport Add(uint32_t slot, uint32_t generation, std::string name, uint32_t reader_pid);
+  // Removes an export of this process. Nothing where there is none of this name.
+  std::optional<Removed> Remove(const std::string& name);
+  // An export of this process whose reader is dead, removed.
+  std::optional<Removed> RemoveOneOfDeadReader();
+  // All exports of a row; their leases go with the row's.
+  static void RemoveRow(ControlBlock& control, uint32_t row);
+
+ private:
+  template <class F>
+  std::optional<Removed> RemoveIf(F&& wanted);
+  uint64_t Own(ExportState state) const {
+    return uint64_t{static_cast<uint32_t>(control_.row())} << 32 | static_cast<uint32_t>(state);
+  }
+
+  ControlBlock& control_;
+  const SlotMemory& memory_;
+};
+
+}  // namespace tilecast::shm
