@@ -27,6 +27,7 @@ export const errorCodes = {
   ERR_PLATE_NOT_FOUND: "The plate folder does not exist or cannot be read.",
   ERR_PLATE_FORMAT: "The folder is not a plate of a known layout.",
   ERR_METADATA: "A plate's metadata is damaged, contradicts itself, or points outside the plate.",
+  ERR_PLANE_UNREADABLE: "A plane's file could not be read when the plate was opened.",
   ERR_PATTERN: "A filename pattern is not valid.",
   ERR_PIPELINE: "A pipeline does not fit the plate, or its steps do not fit each other.",
   ERR_OUTPUT_EXISTS: "The output folder already holds results.",

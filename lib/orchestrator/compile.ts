@@ -181,6 +181,7 @@ class Compiler {
       resources: this.#resources.all,
       jobs,
       fields: layout.fields,
+      wells: options.wells ?? plate.wells,
       columns: measured ? [...keys, ...this.#measure.columns.map((c) => c.name)] : [],
       keyColumns: measured ? keys.length : 0,
       slotBytes: this.#slotBytes,

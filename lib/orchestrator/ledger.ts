@@ -3,7 +3,7 @@
 
 import { TilecastError } from "../errors.js";
 import type { NativeJobResult } from "../native.js";
-import type { PlaneRef, Plate } from "../plates/plate.js";
+import type { MissingPlane, PlaneRef, Plate } from "../plates/plate.js";
 import type { Job, Plan } from "./plan.js";
 import type { FailureReport, Outcome, Thumbnail } from "./report/report-data.js";
 import type { ChannelTotals, WellState, WellStates } from "./well-state.js";
@@ -60,10 +60,11 @@ export class Ledger {
     }
     const fields = new Map<string, number>();
     for (const f of plan.fields) fields.set(f.well, (fields.get(f.well) ?? 0) + 1);
+    const lost = unreadablePlanes(plate, plan);
     let total = 0;
     for (const well of plate.wells) {
-      const jobs = byWell.get(well);
-      if (jobs === undefined) continue;
+      const jobs = byWell.get(well) ?? [];
+      if (jobs.length === 0 && !lost.has(well)) continue;
       const planes = jobs.flatMap((i) => (plan.jobs[i] as Job).sources);
       total += planes.length;
       this.#wells.set(well, {
@@ -85,11 +86,47 @@ export class Ledger {
     }
     this.planesTotal = total;
     this.#outcome = plan.jobs.map(() => "pending");
+    for (const planes of lost.values()) for (const plane of planes) this.#failUnreadable(plane);
+  }
+
+  /**
+   * A plane whose file could not be read fails the job that it belongs to: a projection over what is left would look whole. Where no
+   * job is left, its well fails with it.
+   */
+  #failUnreadable(plane: MissingPlane): void {
+    const entry = this.#wells.get(plane.well) as WellEntry;
+    const job = entry.jobs.find((i) => {
+      const sources = (this.plan.jobs[i] as Job).sources;
+      return (
+        (sources.length > 1 || sources[0]?.z_index === plane.z_index) &&
+        sources.some(
+          (s) => s.site === plane.site && s.channel === plane.channel && s.timepoint === plane.timepoint,
+        )
+      );
+    });
+    if (job !== undefined && this.#outcome[job] === "pending") {
+      this.#outcome[job] = "failed";
+      this.#reason.set(job, plane.reason);
+      const planes = (this.plan.jobs[job] as Job).sources.length;
+      this.planesFailed += planes;
+      entry.failedPlanes += planes;
+      entry.remaining--;
+    }
+    entry.failures.push({
+      well: plane.well,
+      site: plane.site,
+      channel: plane.channel,
+      timepoint: plane.timepoint,
+      code: "ERR_PLANE_UNREADABLE",
+      message: plane.reason,
+      path: null,
+    });
   }
 
   /** Marks wells whose earlier state is complete and made from the same files by the same pipeline. */
   reuse(): void {
     for (const entry of this.#wells.values()) {
+      if (entry.failures.length > 0) continue;
       const state = this.states.load(entry.well);
       if (state === null || state.status !== "done" || state.key !== entry.key) continue;
       entry.reused = state;
@@ -117,6 +154,7 @@ export class Ledger {
       this.states.forget(entry.well);
       const pictured = new Set<number>();
       for (const index of entry.jobs) {
+        if (this.#outcome[index] !== "pending") continue;
         const job = this.plan.jobs[index] as Job;
         const thumbnail = job.thumbnails.some((c) => !pictured.has(c));
         for (const c of job.thumbnails) pictured.add(c);
@@ -251,6 +289,11 @@ export class Ledger {
     return ended;
   }
 
+  /** Wells whose results this run makes anew. */
+  redoneWells(): string[] {
+    return [...this.#wells.values()].filter((e) => e.reused === null).map((e) => e.well);
+  }
+
   wellNames(): string[] {
     return [...this.#wells.keys()];
   }
@@ -279,4 +322,15 @@ export class Ledger {
       reason: this.#reason.get(i) ?? null,
     }));
   }
+}
+
+/** Planes of the covered wells whose files could not be read, by well. */
+function unreadablePlanes(plate: Plate, plan: Plan): Map<string, MissingPlane[]> {
+  const covered = new Set(plan.wells);
+  const out = new Map<string, MissingPlane[]>();
+  for (const plane of plate.missing) {
+    if (plane.kind !== "unreadable" || !covered.has(plane.well)) continue;
+    out.set(plane.well, [...(out.get(plane.well) ?? []), plane]);
+  }
+  return out;
 }

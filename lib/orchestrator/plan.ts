@@ -104,6 +104,8 @@ export interface Plan {
   readonly resources: readonly Resource[];
   readonly jobs: readonly Job[];
   readonly fields: readonly FieldLayout[];
+  /** Wells that it covers. */
+  readonly wells: readonly string[];
   /** Columns of measurements.csv; empty when nothing is measured. */
   readonly columns: readonly string[];
   /** How many of `columns` come before those that a job's rows fill (plate, well, ...). */

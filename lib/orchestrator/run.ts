@@ -94,7 +94,7 @@ async function runPlan(
   const store = new OmeZarrStore(join(out, "plate.ome.zarr"), encoding);
   const earlier = ledger.otherWells();
   const todo = ledger.pending();
-  if (options.resume) eraseRedone(store, new Set(todo.map((t) => t.job.well)));
+  if (options.resume) eraseRedone(store, ledger.redoneWells());
   writePlate(store, plate, plan, earlier);
 
   const throughput = new Throughput();
@@ -226,7 +226,7 @@ function changeOf(file: string): readonly [number, number] | null {
 }
 
 /** Removes what earlier runs left of the wells that are redone: labels of another name, levels, metadata of the other Zarr format. */
-function eraseRedone(store: OmeZarrStore, wells: ReadonlySet<string>): void {
+function eraseRedone(store: OmeZarrStore, wells: readonly string[]): void {
   const otherFormat = store.encoding.version === "0.5" ? ".zgroup" : "zarr.json";
   if (existsSync(join(store.root, otherFormat))) {
     rmSync(store.root, { recursive: true, force: true }); // then no well can be reused

@@ -198,12 +198,39 @@ describe("a plane that cannot be read", () => {
     ).toEqual(new Set(["2"]));
   });
 
-  test("when the plate was opened is listed as missing", async () => {
+  test("when the plate was opened fails its field: a projection over the rest would look whole", async () => {
     const { root, out } = make();
     writeFileSync(join(root, "ZStep_1", "demo_B02_s1_w1.tif"), "no TIFF");
-    await go(root, out);
+    const report = await go(root, out);
+    expect(report.outcome).toBe("incomplete");
+    expect(statusOf(out)).toEqual({ A01: "done", A02: "done", B01: "done", B02: "failed" });
+    expect(report.failures).toEqual([
+      {
+        well: "B02",
+        site: 1,
+        channel: 1,
+        timepoint: 1,
+        code: "ERR_PLANE_UNREADABLE",
+        message: "ZStep_1/demo_B02_s1_w1.tif: ERR_TIFF_DAMAGED: not a TIFF: only 7 bytes",
+        path: null,
+      },
+    ]);
     const bad = runJson(out).planeStates.filter((p) => p.state !== "done");
-    expect(bad).toMatchObject([{ well: "B02", z_index: 1, state: "missing", kind: "unreadable" }]);
+    expect(bad).toMatchObject([
+      { well: "B02", z_index: 2, state: "failed" },
+      { well: "B02", z_index: 1, state: "missing", kind: "unreadable" },
+    ]);
+    expect(table(out).filter((r) => r.well === "B02")).toEqual([]);
+  });
+
+  test("and was the well's only one fails the well, and nothing old is shown for it", async () => {
+    const { root, out } = make({ channels: [0] });
+    expect((await go(root, out)).outcome).toBe("complete");
+    writeFileSync(join(root, "demo_B02_s1_w1.tif"), "no TIFF");
+    const report = await go(root, out, { resume: true });
+    expect(statusOf(out)).toEqual({ A01: "reused", A02: "reused", B01: "reused", B02: "failed" });
+    expect(report.failures.map((f) => f.code)).toEqual(["ERR_PLANE_UNREADABLE"]);
+    expect(existsSync(join(out, "plate.ome.zarr", "B", "2"))).toBe(false);
   });
 
   test("that changed its size after the plate was opened is refused, not read into the wrong shape", async () => {
