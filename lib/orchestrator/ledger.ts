@@ -96,9 +96,9 @@ export class Ledger {
   #failUnreadable(plane: MissingPlane): void {
     const entry = this.#wells.get(plane.well) as WellEntry;
     const job = entry.jobs.find((i) => {
-      const sources = (this.plan.jobs[i] as Job).sources;
+      const { z, sources } = this.plan.jobs[i] as Job;
       return (
-        (sources.length > 1 || sources[0]?.z_index === plane.z_index) &&
+        (z === null || z === plane.z_index) &&
         sources.some(
           (s) => s.site === plane.site && s.channel === plane.channel && s.timepoint === plane.timepoint,
         )

@@ -70,6 +70,8 @@ export interface Job {
   readonly well: string;
   readonly site: number;
   readonly timepoint: number;
+  /** The slice that it works on; null where slices are projected, or there are none. */
+  readonly z: number | null;
   /** Channels it computes, ascending. */
   readonly channels: readonly number[];
   readonly sources: readonly PlaneRef[];
