@@ -6,7 +6,11 @@ export default pipeline("two-channels")
   .step("project", op.maxProject())
   .step("correct", op.flatField({ from: "median" }))
   .step("segment", {
-    DAPI: [op.gaussian({ sigma: 1.5 }), op.otsu(), op.label({ minArea: 50, clearBorder: true, name: "nuclei" })],
+    DAPI: [
+      op.gaussian({ sigma: 1.5 }),
+      op.otsu(),
+      op.label({ minArea: 50, clearBorder: true, name: "nuclei" }),
+    ],
   })
   .step("measure", {
     DAPI: [

@@ -37,6 +37,13 @@ export const errorCodes = {
   ERR_TIMEOUT: "Another process did not answer in time.",
   ERR_REMOTE: "Another process answered with an error.",
   ERR_INSTANCE: "A server process could not be started, or the one found is not the one wanted.",
+  ERR_KEY_NOT_FOUND: "A store has no such key.",
+  ERR_KEY_EXISTS: "A key is to be made and is there already, or is the folder of other keys.",
+  ERR_STORE_KIND: "A store's key holds something else than was asked for, or cannot hold it.",
+  ERR_STORE_READ_ONLY: "A store, or this key of it, cannot be changed.",
+  ERR_STORE_BUDGET: "A store's byte budget does not allow another value.",
+  ERR_STORE_CLOSED: "The store is closed.",
+  ERR_HTTP: "A web server did not give what was asked for.",
   ERR_USAGE: "The command line is wrong.",
 } as const;
 
@@ -45,6 +52,8 @@ export type ErrorCode = keyof typeof errorCodes;
 export interface ErrorDetails {
   /** The file it is about. */
   readonly path?: string;
+  /** The key of a store it is about. */
+  readonly key?: string;
   /** 0-based page of that file. */
   readonly page?: number;
   /** Byte offset in that file. */
@@ -60,6 +69,7 @@ export interface ErrorDetails {
 export class TilecastError extends Error {
   readonly code: ErrorCode;
   readonly path: string | undefined;
+  readonly key: string | undefined;
   readonly page: number | undefined;
   readonly offset: number | undefined;
   readonly argument: string | undefined;
@@ -71,10 +81,34 @@ export class TilecastError extends Error {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.path = details.path;
+    this.key = details.key;
     this.page = details.page;
     this.offset = details.offset;
     this.argument = details.argument;
     this.retriable = details.retriable ?? false;
+  }
+}
+
+export interface HttpErrorDetails extends ErrorDetails {
+  /** Without credentials, query and fragment. */
+  readonly url: string;
+  /** Of the last answer; none when there was no answer. */
+  readonly status?: number;
+  /** Requests made, the first included. */
+  readonly attempts: number;
+}
+
+/** ERR_HTTP with the request it is about. */
+export class HttpError extends TilecastError {
+  readonly url: string;
+  readonly status: number | undefined;
+  readonly attempts: number;
+
+  constructor(message: string, details: HttpErrorDetails) {
+    super("ERR_HTTP", message, details);
+    this.url = details.url;
+    this.status = details.status;
+    this.attempts = details.attempts;
   }
 }
 

@@ -18,5 +18,7 @@ export type { Plan } from "./orchestrator/plan.js";
 export type { Progress } from "./orchestrator/progress.js";
 export { type RunOptions, type RunReport, run } from "./orchestrator/run.js";
 export * from "./plates/index.js";
+export { openZarrArray, type ZarrArray } from "./stores/zarr-array.js";
+export { type ReadZarrPlaneOptions, readZarrPlane, type ZarrRegion } from "./stores/zarr-reader.js";
 export * from "./streaming/index.js";
 export { version } from "./version.js";

@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { TilecastError } from "./errors.js";
-import type { DType } from "./image/dtype.js";
+import type { DType, TypedArray } from "./image/dtype.js";
 
 /** A loan of one pool slot. */
 export interface NativeLoan {
@@ -22,6 +22,32 @@ export interface NativePoolStats {
   readonly peakInUse: number;
   /** Attached processes, the one that made the pool included. */
   readonly processes: number;
+}
+
+export interface NativeChannelStats {
+  readonly capacity: number;
+  /** Attached processes, the one that made the channel included. */
+  readonly processes: number;
+  readonly sent: number;
+  readonly received: number;
+  /** Messages of senders that died before they had written them. */
+  readonly skipped: number;
+  /** Messages of receivers that died before they had read them. */
+  readonly lost: number;
+}
+
+/** One ring of tile descriptors (native/src/shm/channel.h); batches are ArrayBuffers of 56 bytes a descriptor. */
+export interface NativeTileChannel {
+  readonly id: string;
+  readonly capacity: number;
+  trySend(batch: ArrayBuffer): number;
+  tryReceive(most: number): ArrayBuffer;
+  /** Waits on a thread of the channel's own; gives a function that withdraws the call, which is then answered with ERR_CANCELLED. */
+  send(batch: ArrayBuffer, done: (error: unknown) => void): () => void;
+  /** As `send`; an empty batch says that the channel is closed. */
+  receive(most: number, done: (error: unknown, batch?: ArrayBuffer) => void): () => void;
+  stats(): NativeChannelStats;
+  close(): void;
 }
 
 /** How a slot got a name for readers that cannot attach. */
@@ -82,6 +108,67 @@ export interface NativeImageInfo {
   readonly mtimeMs: number;
 }
 
+/** One resolution of a page. */
+export interface NativeImageLevel {
+  readonly width: number;
+  readonly height: number;
+  readonly samples: number;
+  readonly dtype: DType;
+  readonly chunkWidth: number;
+  readonly chunkHeight: number;
+}
+
+/** How a TIFF is written (native/src/tiff/tiff_writer.h). */
+export interface NativeTiffEncoding {
+  readonly codec: "none" | "deflate" | "zstd";
+  readonly level: number;
+  readonly predictor: boolean;
+  /** px; 0: strips. */
+  readonly tile: number;
+  /** 0: chosen by their size. */
+  readonly stripRows: number;
+  /** Largest file that is a classic TIFF. */
+  readonly classicBytes: number;
+  readonly sync: boolean;
+}
+
+export interface NativeTiffPage {
+  /** ImageDescription; empty: none. */
+  readonly description: string;
+  /** Micrometres, 0 when unknown. */
+  readonly pixelSizeXUm: number;
+  readonly pixelSizeYUm: number;
+  /** Resolutions, the plane's own included. */
+  readonly levels: number;
+  /** That compress at once. */
+  readonly threads: number;
+}
+
+/** One file being written (native/src/tiff/tiff_writer.h). One call at a time; a failed one abandons the file. */
+export interface NativeTiffWriter {
+  open(path: string, encoding: NativeTiffEncoding): Promise<void>;
+  writeTile(
+    pool: NativeTilePool,
+    slot: number,
+    generation: number,
+    dtype: DType,
+    height: number,
+    width: number,
+    page: NativeTiffPage,
+  ): Promise<void>;
+  /** The pixels must stay where they are (no transfer) until the promise is settled. */
+  writeArray(
+    pixels: TypedArray,
+    dtype: DType,
+    height: number,
+    width: number,
+    page: NativeTiffPage,
+  ): Promise<void>;
+  /** The file's size. */
+  finish(): Promise<number>;
+  abandon(): Promise<void>;
+}
+
 export interface NativeFailure {
   readonly error: {
     readonly code: string;
@@ -90,6 +177,15 @@ export interface NativeFailure {
     readonly page?: number;
     readonly offset?: number;
   };
+}
+
+/** Parts of a file that is elsewhere (native/src/file_parts.h), ascending and without overlaps; not to be changed while they are read. */
+export interface NativeFileParts {
+  /** For messages. */
+  readonly name: string;
+  readonly size: number;
+  readonly offsets: readonly number[];
+  readonly parts: readonly Uint8Array[];
 }
 
 /** How arrays are stored (native/src/zarr/plane_writer.h). */
@@ -132,6 +228,8 @@ export interface NativeZarrArray {
     x: number,
     height: number,
     width: number,
+    /** Instead of files: bytes by name below the array's folder; null for files that there are not. */
+    fetched?: Readonly<Record<string, Uint8Array | null>>,
   ): Promise<{ width: number; height: number; dtype: DType }>;
   /** Of each plane, in C order, the bytes of its files and the newest one's time, ms; zeros where there is no file. */
   statPlanes(): Promise<Float64Array>;
@@ -230,6 +328,56 @@ export interface NativeRunner {
   close(): void;
 }
 
+/** What `tilecast bench` measures natively (native/src/bench). Rates are of all threads together. */
+export interface NativeBench {
+  /** Bytes/s; `bytes` is each thread's working set. */
+  memory(
+    access: "read" | "copy" | "stream-copy" | "fresh-shared" | "warm-shared",
+    bytes: number,
+    threads: number,
+    seconds: number,
+  ): Promise<number>;
+  /** Bytes/s from the page cache, `block` bytes a call. */
+  readFile(path: string, block: number, threads: number, seconds: number): Promise<number>;
+  /** Files/s of `bytes` each; they are emptied, and left to the caller to remove. */
+  writeFiles(
+    folder: string,
+    bytes: number,
+    sync: boolean,
+    mostBytes: number,
+    threads: number,
+    seconds: number,
+  ): Promise<number>;
+  /** Makes a file to read; gives its size. */
+  writeTiff(path: string, compression: string, side: number): Promise<number>;
+  /** Pixels/s from path to pixels. */
+  readTiff(path: string, threads: number, seconds: number): Promise<number>;
+  /** Pixels/s of that file's codec alone. */
+  decodeTiff(path: string, threads: number, seconds: number): Promise<number>;
+  /** Pixels/s compressed and written. */
+  writeZarr(
+    folder: string,
+    side: number,
+    codec: string,
+    level: number,
+    mostBytes: number,
+    threads: number,
+    seconds: number,
+  ): Promise<number>;
+  /** Bytes on disk of such a plane. */
+  zarrBytes(folder: string, side: number, codec: string, level: number): Promise<number>;
+  /** Pixels/s. */
+  kernel(name: string, side: number, threads: number, seconds: number): Promise<number>;
+  /** What `kernel` takes, with the least bytes a pixel that each must move. */
+  readonly kernels: readonly {
+    readonly name: string;
+    readonly bytesRead: number;
+    readonly bytesWritten: number;
+  }[];
+  /** Whether this processor has copies that bypass the caches. */
+  readonly hasStreamCopy: boolean;
+}
+
 export interface NativeBinding {
   readonly Runner: {
     new (
@@ -253,7 +401,13 @@ export interface NativeBinding {
     /** Removes what dead processes left in shared memory. */
     sweep(): { readonly pools: number; readonly objects: number; readonly bytes: number };
   };
+  readonly TiffWriter: { new (): NativeTiffWriter };
   readonly ZarrArray: { new (description: NativeZarrDescription): NativeZarrArray };
+  readonly bench: NativeBench;
+  readonly TileChannel: {
+    create(capacity: number): NativeTileChannel;
+    open(id: string): NativeTileChannel;
+  };
   /** Error codes of the core, in its order. */
   readonly errorCodes: readonly string[];
   /** Instruction set of the kernels in use: "v2", "v3", "v4" or "base". */
@@ -265,7 +419,9 @@ export interface NativeBinding {
     paths: readonly string[],
     options: { readonly pages: boolean; readonly description: boolean; readonly threads: number },
   ): Promise<(NativeImageInfo | NativeFailure)[]>;
-  /** Decodes one sample of one page into a loaned slot, on a worker thread; resolves with the plane's shape. */
+  /** The resolutions of a page: itself and the reduced images in its SubIFDs. */
+  imageLevels(path: string, page: number): Promise<NativeImageLevel[]>;
+  /** Decodes one sample of one page, or a part of it, into a loaned slot, on a worker thread; resolves with the shape of what it decoded. */
   readPlane(
     pool: NativeTilePool,
     slot: number,
@@ -273,7 +429,25 @@ export interface NativeBinding {
     path: string,
     page: number,
     sample: number,
+    options?: {
+      readonly level?: number;
+      readonly region?: {
+        readonly y: number;
+        readonly x: number;
+        readonly height: number;
+        readonly width: number;
+      };
+    },
   ): Promise<{ width: number; height: number; dtype: DType }>;
+  /** A plane of a TIFF file of which parts are here; or offset and bytes of each range that is missing. */
+  readPlaneOfParts(
+    pool: NativeTilePool,
+    slot: number,
+    generation: number,
+    source: NativeFileParts,
+    page: number,
+    sample: number,
+  ): Promise<{ width: number; height: number; dtype: DType } | { missing: Float64Array }>;
 }
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");

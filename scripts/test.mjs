@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Runs every test (npm test): the oracles' data, the C++ tests plain and under sanitizers, vitest; ends with one line of sums.
+// Runs every test (npm test): the oracles' data, the C++ tests plain and under sanitizers, a short fuzzing, vitest; ends with one line of sums.
 //
-//   node scripts/test.mjs [--only native|asan|tsan|vitest]... [-t PATTERN]
+//   node scripts/test.mjs [--only native|asan|tsan|fuzz|vitest]... [-t PATTERN]
 //
 // `-t` narrows vitest by a regular expression over test names, and the C++ tests by the same text as a part of their names.
 
@@ -11,6 +11,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { buildFuzzers, fuzz, NoClang, plantSeeds, targets } from "./fuzz.mjs";
 import { mustSucceed, run, StageError, Tally, vitest } from "./stages.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -20,7 +21,7 @@ const { values } = parseArgs({
   options: { only: { type: "string", multiple: true }, testNamePattern: { type: "string", short: "t" } },
 });
 const pattern = values.testNamePattern;
-const known = ["native", "asan", "tsan", "vitest"];
+const known = ["native", "asan", "tsan", "fuzz", "vitest"];
 const strangers = (values.only ?? []).filter((name) => !known.includes(name));
 if (strangers.length) {
   console.error(`test: --only takes ${known.join(", ")}; got ${strangers.join(", ")}`);
@@ -141,6 +142,31 @@ async function nativeTests({ folder, sanitize, filter }) {
   return { passed, failed, detail: failed ? `${notes}${result.output.slice(0, 20_000)}` : notes };
 }
 
+// ------------------------------------------------------------------------------------------------------------- fuzzing
+
+/** About 20 s on two cores: enough to run every seed and to notice what is broken at once. Longer: scripts/fuzz.mjs. */
+async function shortFuzzing() {
+  try {
+    await buildFuzzers();
+  } catch (error) {
+    if (!(error instanceof NoClang) || process.env.CI) throw error;
+    return { skipped: [{ name: "fuzz targets", reason: error.message }] };
+  }
+  await plantSeeds(python, testEnv.TILECAST_TIFF_CORPUS);
+  const left = [...targets];
+  const sum = { passed: 0, failed: 0, detail: "" };
+  const worker = async () => {
+    for (let target = left.shift(); target !== undefined; target = left.shift()) {
+      const { passed = 0, failed = 0, detail } = await fuzz(target, 4, { fixedSeed: true });
+      sum.passed += passed;
+      sum.failed += failed;
+      if (detail && !sum.detail.includes(detail)) sum.detail += `${detail}\n`;
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+  return sum;
+}
+
 // ------------------------------------------------------------------------------------------------------------------ run
 
 mkdirSync("build", { recursive: true });
@@ -157,5 +183,6 @@ const labels = { native: "C++ tests", asan: "C++ tests, ASan + UBSan", tsan: "C+
 for (const [name, build] of Object.entries(builds)) {
   if (wanted(name)) await tally.stage(labels[name], () => nativeTests(build));
 }
+if (wanted("fuzz") && !pattern) await tally.stage("fuzzing", shortFuzzing);
 if (wanted("vitest")) await tally.stage("vitest", () => vitest("unit", { env: testEnv, pattern }));
 process.exitCode = tally.close();

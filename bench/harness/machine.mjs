@@ -48,6 +48,8 @@ const packages = [
   "tifffile",
   "imagecodecs",
   "zarr",
+  "zarrs",
+  "tensorstore",
   "ome-zarr",
 ];
 

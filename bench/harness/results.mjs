@@ -4,6 +4,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { cacheFolder, python, root } from "./machine.mjs";
+import { commitOf, machineOf } from "./rows.mjs";
 
 /** A kept result is public: paths of this machine become the names of what lies there. */
 function portable(_key, value) {
@@ -15,13 +16,18 @@ function portable(_key, value) {
     .replaceAll(root, "");
 }
 
-/** Writes bench/results/<name>-<date>.json; gives its path relative to the repository. */
+/**
+ * Writes bench/results/<name>-<date>.json; gives its path relative to the repository. It begins with what every result has, `machine`, `commit` and
+ * `rows` (harness/rows.mjs), so that `tilecast bench compare` and `tilecast bench page` take it.
+ */
 export function writeResult(name, result) {
   const folder = join(root, "bench/results");
   mkdirSync(folder, { recursive: true });
   const date = result.stamp.date.slice(0, 19).replace(/[-:]/g, "").replace("T", "-");
   const path = join(folder, `${name}-${date}.json`);
-  writeFileSync(path, `${JSON.stringify(result, portable, 1)}\n`);
+  const { stamp, rows, ...rest } = result;
+  const whole = { machine: machineOf(stamp), commit: commitOf(stamp), rows, stamp, ...rest };
+  writeFileSync(path, `${JSON.stringify(whole, portable, 1)}\n`);
   return relative(root, path);
 }
 

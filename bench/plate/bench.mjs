@@ -17,6 +17,7 @@ import { parseArgs } from "node:util";
 import { output, trial } from "../harness/launch.mjs";
 import { cacheFolder, cores, fileSystem, python, quiet, stamp, stampLine } from "../harness/machine.mjs";
 import { figure, table, writeResult } from "../harness/results.mjs";
+import { rows, titlesOf } from "../harness/rows.mjs";
 import { seededRandom, shuffled, spread } from "../harness/stats.mjs";
 import { oracle, plate, plateNames, script } from "./plates.mjs";
 import { programs } from "./programs.mjs";
@@ -344,6 +345,27 @@ function report(options, thePlate, result, titles) {
   ].join("\n");
 }
 
+/** Mpx/s by each program's own clock; the limit reads the plate's files and writes those of tilecast's output, nothing else. */
+function plateRows(options, thePlate, { megapixels: mpx, trials }, titles) {
+  const rate = (seconds) => ({ values: seconds.map((s) => mpx / s) });
+  return rows({
+    question: "plate",
+    unit: "Mpx/s",
+    cases: [
+      {
+        name: `${thePlate.name}, ${thePlate.wells.length} wells, ${options.threads} core${options.threads === 1 ? "" : "s"}`,
+        rates: {
+          ...Object.fromEntries(options.programs.map((n) => [n, rate(trials[n].map((t) => t.runS))])),
+          limits: rate(trials.limits.map((t) => t.read_s + t.write_s)),
+        },
+      },
+    ],
+    // The number of threads is in the case; the subject is the same on every machine.
+    titles: { ...titlesOf(titles), tilecast: "tilecast", limits: "limit: read and write the files" },
+    limit: "limits",
+  });
+}
+
 async function main(argv) {
   const options = parse(argv);
   if (options.help) return console.log(help);
@@ -376,6 +398,7 @@ async function main(argv) {
     ...evaluate(outcome, options.programs),
     trials: outcome.trials,
   };
+  result.rows = await plateRows(options, thePlate, result, bench.programs);
   console.log(report(options, thePlate, result, bench.programs));
   say(`every trial is in ${writeResult(`plate-${thePlate.name}`, result)}`);
   if (Object.values(outcome.verdicts).some((v) => v.startsWith("FAIL"))) process.exitCode = 1;

@@ -42,6 +42,8 @@ export interface MachineFacts {
   readonly shm: { readonly total: number; readonly free: number } | null;
   /** Whether a pool of one slot could be made. */
   readonly slot: Attempt<true>;
+  /** What dead processes had left in shared memory, and was removed by this look. */
+  readonly swept: { readonly pools: number; readonly bytes: number };
   /** Limit of open files; null where unknown. */
   readonly openFiles: number | null;
 }
@@ -134,6 +136,14 @@ export function diagnose(facts: MachineFacts): Diagnosis {
     advice: [],
   });
   findings.push(shmFinding(facts));
+  if (facts.swept.pools > 0) {
+    findings.push({
+      name: "left over",
+      state: "ok",
+      detail: `removed ${facts.swept.pools} ${facts.swept.pools === 1 ? "pool" : "pools"} of processes that were killed, ${size(facts.swept.bytes)}`,
+      advice: [],
+    });
+  }
   if (facts.openFiles !== null) {
     const few = facts.openFiles < 1024;
     findings.push({
@@ -271,6 +281,8 @@ export function inspectMachine(): MachineFacts {
     const binding = native();
     return { file: addonFile(), kernels: binding.kernels, versions: binding.versions() };
   });
+  // Before anything makes a pool, which would do the same silently.
+  const swept = attempt(() => native().TilePool.sweep());
   // A container's limit, where it is lower than the machine's memory. 0 or undefined: no limit, or not known.
   const limit = process.constrainedMemory() || Number.POSITIVE_INFINITY;
   return {
@@ -296,6 +308,7 @@ export function inspectMachine(): MachineFacts {
           return true as const;
         })
       : { ok: false, why: "the native addon does not load" },
+    swept: swept.ok ? swept.value : { pools: 0, bytes: 0 },
     openFiles: openFileLimit(),
   };
 }

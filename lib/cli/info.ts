@@ -116,7 +116,9 @@ export async function infoCommand(args: string[], io: Partial<InfoIo> = {}): Pro
 function toJson(plate: Plate, planes: boolean): string {
   const { planes: list, ...rest } = plate;
   // An array's description is its metadata's business; its place is `path`.
-  const shown = list.map(({ zarr, ...plane }) => (zarr === undefined ? plane : { ...plane, index: zarr.index }));
+  const shown = list.map(({ zarr, ...plane }) =>
+    zarr === undefined ? plane : { ...plane, index: zarr.index },
+  );
   const json = { ...rest, planeCount: list.length, ...totals(plate), ...(planes ? { planes: shown } : {}) };
   return `${JSON.stringify(json, null, 2)}\n`;
 }
@@ -235,7 +237,7 @@ export function describePlate(plate: Plate, io: InfoIo): string {
   }
   facts.push([
     "planes",
-    `${plate.planes.length}, ${amount(pixels, "px")}: ${amount(pixelBytes, "B")} decoded, ${amount(fileBytes, "B")} in files`,
+    `${plate.planes.length}, ${amount(pixels, "px")}: ${amount(pixelBytes, "B")} decoded${fileBytes === 0 ? "" : `, ${amount(fileBytes, "B")} in files`}`,
   ]);
   const lines = [
     `${look.bold(plate.name)}  ${format}`,

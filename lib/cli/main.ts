@@ -16,6 +16,15 @@ const verbs: Readonly<
   },
   run: { summary: "run a pipeline over a plate", load: async () => (await import("./run.js")).runCommand },
   info: { summary: "what is in a plate", load: async () => (await import("./info.js")).infoCommand },
+  bench: {
+    summary: "measure this node: memory, disk, TIFF, OME-Zarr, kernels, a whole plate",
+    load: async () => (await import("./bench.js")).benchCommand,
+  },
+  ps: {
+    summary: "which servers and viewers run on this host",
+    load: async () => (await import("./ps.js")).psCommand,
+  },
+  stop: { summary: "end a server or viewer", load: async () => (await import("./stop.js")).stopCommand },
   doctor: {
     summary: "what works on this machine, and how to get the rest",
     load: async () => (await import("./doctor.js")).doctorCommand,

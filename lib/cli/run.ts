@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { TilecastError } from "../errors.js";
 import type { Pipeline } from "../orchestrator/pipeline.js";
 import { type RunOptions, type RunReport, run } from "../orchestrator/run.js";
-import { openPlate, selectWells } from "../plates/index.js";
+import { formatOptions, openPlate, selectWells } from "../plates/index.js";
 import type { Plate } from "../plates/plate.js";
 import { exitCodes } from "./exit-codes.js";
 import { loadPipeline } from "./load-pipeline.js";
@@ -18,6 +18,7 @@ Takes a plate through a pipeline and writes DIR/plate.ome.zarr, measurements.csv
 
   -p, --pipeline FILE    ES module with the pipeline as its default export (examples/nuclei.mjs)
   -o, --out DIR          output folder
+      --format FORMAT    layout of the plate, where it is not recognised (see tilecast info --help)
       --pattern PATTERN  filename pattern, e.g. "{plate}_{well}f{site}d{channel}.TIF" (see tilecast info --help)
       --wells LIST       only these wells: A01,B03-B06,C*
       --resume           keep wells that are complete and unchanged
@@ -138,6 +139,7 @@ export async function runCommand(args: string[]): Promise<number> {
     options: {
       pipeline: { type: "string", short: "p" },
       out: { type: "string", short: "o" },
+      format: { type: "string" },
       pattern: { type: "string" },
       wells: { type: "string" },
       resume: { type: "boolean" },
@@ -174,11 +176,18 @@ export async function runCommand(args: string[]): Promise<number> {
       "tilecast run needs an output folder: -o DIR; see tilecast run --help",
       { argument: "out" },
     );
+  const format = formatOptions.find((name) => name === values.format);
+  if (values.format !== undefined && format === undefined)
+    throw new TilecastError(
+      "ERR_USAGE",
+      `--format: expected ${formatOptions.join(", ")} but received "${values.format}"`,
+      { argument: "format" },
+    );
   const pipeline = await loadPipeline(values.pipeline);
-  const plate = await openPlate(
-    path,
-    values.pattern === undefined ? {} : { format: "pattern", pattern: values.pattern },
-  );
+  const plate = await openPlate(path, {
+    ...(format === undefined ? {} : { format }),
+    pattern: values.pattern,
+  });
   const chunk = integer("chunk", values.chunk);
   const levels = integer("levels", values.levels);
   const threads = integer("threads", values.threads);

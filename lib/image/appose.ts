@@ -18,7 +18,11 @@ export interface ApposeNDArray {
 }
 
 /** What an Appose task takes as an input for an exported tile. Throws ERR_INVALID_ARGUMENT as {@link shapeBytes}. */
-export function apposeNDArray(exported: { readonly name: string }, shape: Shape, dtype: DType): ApposeNDArray {
+export function apposeNDArray(
+  exported: { readonly name: string },
+  shape: Shape,
+  dtype: DType,
+): ApposeNDArray {
   return {
     appose_type: "ndarray",
     dtype,

@@ -35,6 +35,12 @@ const arrays = {
 
 export type TypedArray = InstanceType<(typeof arrays)[DType]>;
 
+/** The pixel type of a typed array; `undefined` for other arrays and views. */
+export function dtypeOf(array: ArrayBufferView): DType | undefined {
+  if (array instanceof Uint8ClampedArray) return "uint8";
+  return dtypes.find((dtype) => array instanceof arrays[dtype]);
+}
+
 /** A view of `length` pixels of `dtype` at `byteOffset` of `buffer`; nothing is copied. */
 export function typedView(
   buffer: ArrayBufferLike,

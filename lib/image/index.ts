@@ -6,6 +6,16 @@ export { type DType, dtypeSize, dtypes, type TypedArray, typedView } from "./dty
 export { type Shape, shapeBytes, shapePixels } from "./shape.js";
 export { Tile, type TileComponents } from "./tile.js";
 export {
+  type ChannelComponents,
+  type ChannelWaitOptions,
+  channelComponents,
+  type ReceivedTile,
+  type ReceiveOptions,
+  TileChannel,
+  type TileChannelOptions,
+  type TileMessage,
+} from "./tile-channel.js";
+export {
   type ExportOptions,
   type LoanOptions,
   type SlotExport,

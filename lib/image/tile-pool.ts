@@ -135,6 +135,7 @@ export class TilePool {
     this.#slotBytes = pool.slotBytes;
     this.#lost = new FinalizationRegistry((lost) => this.#reclaim(lost));
     this.#home = {
+      native: pool,
       view: (tile: Tile, pixels: number) => this.#view(tile, pixels),
       release: (tile: Tile) => this.#release(tile),
     };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Tile: pixels that sit in a slot of a pool, on loan until they are released.
 
+import type { NativeTilePool } from "../native.js";
 import type { DType, TypedArray } from "./dtype.js";
 import type { Shape } from "./shape.js";
 
@@ -9,6 +10,7 @@ export type TileComponents = Readonly<Record<string, string | number | null>>;
 
 /** What a tile needs of its pool. */
 export interface TileHome {
+  readonly native: NativeTilePool;
   view(tile: Tile, pixels: number): TypedArray;
   release(tile: Tile): void;
 }
@@ -64,6 +66,11 @@ export class Tile {
   release(): void {
     this.#home.release(this);
     this.#released = true;
+  }
+
+  /** @internal The pool, for calls into the addon that take a slot. */
+  get nativePool(): NativeTilePool {
+    return this.#home.native;
   }
 
   get released(): boolean {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The end of a run: the table put together, display ranges, run.json and the report.
 
-import { closeSync, openSync, renameSync, writeFileSync, writeSync } from "node:fs";
 import { cpus } from "node:os";
 import { join, relative } from "node:path";
 import type { NativeRunner } from "../native.js";
@@ -12,6 +11,7 @@ import type { Ledger } from "./ledger.js";
 import type { Pipeline } from "./pipeline.js";
 import type { Plan } from "./plan.js";
 import type { Throughput } from "./progress.js";
+import { replaceFile } from "./replace-file.js";
 import { renderReport } from "./report/report.js";
 import type { FailureReport, Outcome, ReportData, WellReport } from "./report/report-data.js";
 import type { RunOptions } from "./run-options.js";
@@ -62,18 +62,6 @@ export interface RunEnd {
   readonly throughput: Throughput;
   readonly timings: ReturnType<NativeRunner["timings"]>;
   readonly cancelled: boolean;
-}
-
-/** Replaces a file at once, so that a kill leaves the old one or the new one. */
-function replaceFile(path: string, write: (fd: number) => void): void {
-  const part = `${path}.part`;
-  const fd = openSync(part, "w");
-  try {
-    write(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(part, path);
 }
 
 /** Columns whose mean over a well says something; the rest is geometry or a number. */
@@ -141,13 +129,15 @@ export function finishRun(end: RunEnd): RunReport {
   }
 
   if (plan.columns.length > 0) {
-    replaceFile(join(out, "measurements.csv"), (fd) => {
-      writeSync(fd, `${plan.columns.join(",")}\n`);
-      const order = new Map(plate.wells.map((w, i) => [w, i]));
-      const wells = [...entries.map((e) => e.state.well), ...end.earlier.map((s) => s.well)];
-      wells.sort((a, b) => (order.get(a) ?? 0) - (order.get(b) ?? 0));
-      for (const well of wells) writeSync(fd, states.rows(well));
-    });
+    const order = new Map(plate.wells.map((w, i) => [w, i]));
+    const wells = [...entries.map((e) => e.state.well), ...end.earlier.map((s) => s.well)];
+    wells.sort((a, b) => (order.get(a) ?? 0) - (order.get(b) ?? 0));
+    // One well after the other: a plate's table need not fit in memory.
+    const parts = function* (): Generator<string | Uint8Array> {
+      yield `${plan.columns.join(",")}\n`;
+      for (const well of wells) yield states.rows(well);
+    };
+    replaceFile(join(out, "measurements.csv"), parts());
   }
 
   const wells = entries.map((e) => wellReport(plate, plan, e.state, e.reused));
@@ -175,10 +165,8 @@ export function finishRun(end: RunEnd): RunReport {
     failures,
     timings: end.timings,
   };
-  replaceFile(join(out, "run.json"), (fd) =>
-    writeSync(fd, JSON.stringify(runJson(end, report, contrast), null, 1)),
-  );
-  writeFileSync(join(out, "report.html"), renderReport(reportData(end, report, contrast)));
+  replaceFile(join(out, "run.json"), [JSON.stringify(runJson(end, report, contrast), null, 1)]);
+  replaceFile(join(out, "report.html"), [renderReport(reportData(end, report, contrast))]);
   return report;
 }
 

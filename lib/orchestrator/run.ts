@@ -14,6 +14,7 @@ import { checkIllumination, execute, nativeJob, prepareResources } from "./execu
 import { FunctionHost } from "./function-host.js";
 import { splitWell } from "./layout.js";
 import { Ledger } from "./ledger.js";
+import { outputError } from "./output-error.js";
 import type { Pipeline } from "./pipeline.js";
 import type { FieldLayout, Plan } from "./plan.js";
 import { type Progress, Throughput } from "./progress.js";
@@ -48,7 +49,8 @@ function prepareFolder(out: string, options: RunOptions): void {
  * A plane that cannot be read fails its field and is reported; the rest goes on. Aborting `signal` ends the run within about a second
  * with what is complete kept, and resolves with outcome "cancelled".
  *
- * Rejects with ERR_PIPELINE, ERR_OP_DTYPE (before any pixel is read), ERR_OUTPUT_EXISTS, ERR_POOL_MEMORY, ERR_INVALID_ARGUMENT.
+ * Rejects with ERR_PIPELINE, ERR_OP_DTYPE (before any pixel is read), ERR_OUTPUT_EXISTS, ERR_POOL_MEMORY, ERR_INVALID_ARGUMENT, and ERR_IO
+ * when the output folder cannot be written: what is complete by then is kept, and `resume` does the rest.
  */
 export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions): Promise<RunReport> {
   const feed = await RunFeed.open(options.publish, plate);
@@ -56,6 +58,8 @@ export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions)
     const report = await runPlan(pipeline, plate, options, feed);
     feed?.ended(report);
     return report;
+  } catch (error) {
+    throw outputError(error, options.out);
   } finally {
     await feed?.close();
   }

@@ -2,9 +2,10 @@
 // What is kept of each well between runs, in DIR/.tilecast/wells: enough for --resume, the table and the report.
 
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { PlaneRef } from "../plates/plate.js";
+import { replaceFile } from "./replace-file.js";
 import type { FailureReport, Outcome, Thumbnail } from "./report/report-data.js";
 
 /** Sums over the objects of one channel of a well: what the heat map's means come from. */
@@ -96,9 +97,7 @@ export class WellStates {
     );
     const lengths: Lengths = { rowBytes: table.length, thumbnailBytes: pictures.length };
     const head = Buffer.from(`${JSON.stringify({ ...state, ...lengths })}\n`);
-    const file = this.#file(state.well);
-    writeFileSync(`${file}.part`, Buffer.concat([head, table, pictures]));
-    renameSync(`${file}.part`, file);
+    replaceFile(this.#file(state.well), [head, table, pictures]);
   }
 
   /** The well's rows of the table. */

@@ -21,14 +21,18 @@ export interface Htd {
   readonly timepoints: number | null;
 }
 
+/** The fields up to the first that is malformed. No two parts of the expression can match the same blanks: damaged lines stay linear. */
 function splitLine(line: string): string[] {
   const fields: string[] = [];
-  for (const match of line.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^,"]*))\s*(?:,|$)/g)) {
+  for (const match of line.matchAll(/\s*(?:"((?:[^"]|"")*)"\s*|([^,"\s][^,"]*)?)(?:,|$)/gy)) {
     if (match[0] === "") break;
-    fields.push(match[1]?.replaceAll('""', '"') ?? (match[2] as string).trim());
+    fields.push(match[1]?.replaceAll('""', '"') ?? (match[2] ?? "").trim());
   }
   return fields;
 }
+
+/** No acquisition has more of anything: a larger number is damaged, and nothing must count up to it. */
+const most = 100_000;
 
 const isTrue = (field: string) => field.toUpperCase() === "TRUE" || field === "1";
 
@@ -41,7 +45,7 @@ export function parseHtd(text: string): Htd {
   }
   const count = (key: string): number | null => {
     const value = Number(fields.get(key)?.[0]);
-    return Number.isInteger(value) && value > 0 ? value : null;
+    return Number.isInteger(value) && value > 0 && value <= most ? value : null;
   };
   const rows = count("ywells");
   const columns = count("xwells");

@@ -7,7 +7,14 @@ import type { ImageHead } from "./format.js";
 import { type ImageJStack, parseImageJ } from "./imagej.js";
 import type { ListedFile, Listing } from "./listing.js";
 import { noticeOf, plural } from "./notice.js";
-import { isOmeXml, maxPlanes, type OmeDocument, type OmeImage, parseOmeXml } from "./ome-xml.js";
+import {
+  isOmeXml,
+  maxPlanes,
+  type OmeDocument,
+  type OmeFile,
+  type OmeImage,
+  parseOmeXml,
+} from "./ome-xml.js";
 import type { Notice, Plate } from "./plate.js";
 import { References } from "./references.js";
 import { formatWell, maxColumns, maxRows } from "./well.js";
@@ -133,9 +140,12 @@ class Collector {
 
   #addImage(source: Source, image: OmeImage, place: Field["place"]): void {
     const { channels, sizeZ, sizeT } = image;
-    const offsets = channels.map((_, i) =>
-      channels.slice(0, i).reduce((sum, { samples }) => sum + samples, 0),
-    );
+    const offsets: number[] = [];
+    let sum = 0;
+    for (const { samples } of channels) {
+      offsets.push(sum);
+      sum += samples;
+    }
     const channelNames = channels.flatMap(({ name, samples }) =>
       samples === 1
         ? [name]
@@ -250,9 +260,9 @@ export function collectFields(
 ): Fields {
   const damaged: Notice[] = [];
   const sources: Source[] = [];
-  const read = (text: string, file: ListedFile, own: ListedFile | null, samples: number) => {
+  const read = (text: string, file: ListedFile, own: ListedFile | null, head: OmeFile) => {
     try {
-      const document = parseOmeXml(text, file.relative, samples);
+      const document = parseOmeXml(text, file.relative, head);
       sources.push({ document, name: file.relative, folder: folderOf(file), own });
       return true;
     } catch (error) {
@@ -269,7 +279,7 @@ export function collectFields(
   // Companion files first: they speak for files that have nothing but a pointer to them.
   for (const file of listing.files) {
     const text = texts.get(file.relative);
-    if (text !== undefined) read(text, file, null, 1);
+    if (text !== undefined) read(text, file, null, { samples: 1, pages: 0 });
   }
   const stacks = new Map<ListedFile, { stack: ImageJStack; samples: number }>();
   const plains: ListedFile[] = [];
@@ -277,7 +287,7 @@ export function collectFields(
   for (const file of listing.images) {
     const head = heads.get(file.relative);
     if (head !== undefined && isOmeXml(head.description)) {
-      if (!read(head.description, file, file, head.samples)) plains.push(file);
+      if (!read(head.description, file, file, head)) plains.push(file);
       continue;
     }
     const stack = head === undefined ? null : parseImageJ(head.description);

@@ -44,6 +44,13 @@ export interface OmePlate {
   readonly samples: readonly { readonly row: number; readonly column: number; readonly image: string }[];
 }
 
+/** What is known of the file that a document lies in. */
+export interface OmeFile {
+  /** Samples a pixel. */
+  readonly samples: number;
+  readonly pages: number;
+}
+
 export interface OmeDocument {
   readonly uuid: string | null;
   /** The file that has the metadata, when this one has none. */
@@ -54,6 +61,8 @@ export interface OmeDocument {
 
 /** Far above any plate; sizes in a damaged document multiply to anything. */
 export const maxPlanes = 5_000_000;
+/** Planes of one image without a page that are listed as missing; more say that the sizes are wrong. */
+const maxUnplaced = 100_000;
 
 const dtypes: Readonly<Record<string, DType>> = {
   int8: "int8",
@@ -114,6 +123,7 @@ function channelsOf(pixels: XmlElement, sizeC: number, samplesOfFile: number): O
 function placesOf(
   pixels: XmlElement,
   sizes: { readonly Z: number; readonly C: number; readonly T: number },
+  pagesOfFile: number,
 ): OmePlace[] {
   const order = pixels.attributes.get("DimensionOrder") ?? "XYCZT";
   const axes = [...order.slice(2)].filter((a): a is "Z" | "C" | "T" => a === "Z" || a === "C" || a === "T");
@@ -125,8 +135,12 @@ function placesOf(
     const ifd = number("IFD");
     const position = { Z: number("FirstZ") ?? 0, C: number("FirstC") ?? 0, T: number("FirstT") ?? 0 };
     // One plane where a page is named, else everything from here on.
-    const planes = number("PlaneCount") ?? (ifd === undefined ? Number.POSITIVE_INFINITY : 1);
     const uuid = childOf(data, "UUID");
+    const planes = Math.min(
+      number("PlaneCount") ?? (ifd === undefined ? Number.POSITIVE_INFINITY : 1),
+      // A count beyond the file's end is no page; one page beyond it is told as such.
+      uuid === undefined ? Math.max(1, pagesOfFile - (ifd ?? 0)) : Number.POSITIVE_INFINITY,
+    );
     for (let i = 0; i < planes; i++) {
       const { Z: z, C: c, T: t } = position;
       if (z >= sizes.Z || c >= sizes.C || t >= sizes.T) break;
@@ -149,7 +163,7 @@ function placesOf(
   return [...places.values()];
 }
 
-function imageOf(element: XmlElement, source: string, samplesOfFile: number): OmeImage | undefined {
+function imageOf(element: XmlElement, source: string, file: OmeFile): OmeImage | undefined {
   const pixels = childOf(element, "Pixels");
   if (pixels === undefined) return undefined;
   const id = element.attributes.get("ID") ?? "";
@@ -175,7 +189,15 @@ function imageOf(element: XmlElement, source: string, samplesOfFile: number): Om
       `${source}: ${id || "an image"} of ${sizeZ} slices, ${sizeC} channels and ${sizeT} timepoints is not believed; at most ${maxPlanes} planes are`,
     );
   }
-  const channels = channelsOf(pixels, sizeC, samplesOfFile);
+  const channels = channelsOf(pixels, sizeC, file.samples);
+  const places = placesOf(pixels, { Z: sizeZ, C: channels.length, T: sizeT }, file.pages);
+  const unplaced = sizeZ * channels.length * sizeT - places.length;
+  if (unplaced > maxUnplaced) {
+    throw new TilecastError(
+      "ERR_METADATA",
+      `${source}: ${id || "an image"} of ${sizeZ} slices, ${sizeC} channels and ${sizeT} timepoints has no page for ${unplaced} planes, which is not believed`,
+    );
+  }
   const x = lengthUm(pixels, "PhysicalSizeX");
   const y = lengthUm(pixels, "PhysicalSizeY") ?? x;
   return {
@@ -189,7 +211,7 @@ function imageOf(element: XmlElement, source: string, samplesOfFile: number): Om
     channels,
     pixelSizeUm: x !== null && y !== null ? { x, y } : null,
     zStepUm: lengthUm(pixels, "PhysicalSizeZ"),
-    places: placesOf(pixels, { Z: sizeZ, C: channels.length, T: sizeT }),
+    places,
   };
 }
 
@@ -219,8 +241,8 @@ function plateOf(element: XmlElement): OmePlate {
   };
 }
 
-/** Reads a document. `samplesOfFile` is what its file has a pixel, 1 for a companion file. Throws ERR_METADATA. */
-export function parseOmeXml(text: string, source: string, samplesOfFile: number): OmeDocument {
+/** Reads a document, which lies in `file` or beside its images (no pages then). Throws ERR_METADATA. */
+export function parseOmeXml(text: string, source: string, file: OmeFile): OmeDocument {
   let metadataFile: string | null = null;
   const images: OmeImage[] = [];
   const plates: OmePlate[] = [];
@@ -230,7 +252,7 @@ export function parseOmeXml(text: string, source: string, samplesOfFile: number)
       metadataFile = attributes.get("MetadataFile") ?? "";
     },
     Image(element) {
-      const image = imageOf(element, source, samplesOfFile);
+      const image = imageOf(element, source, file);
       if (image !== undefined) images.push(image);
     },
     Plate(element) {

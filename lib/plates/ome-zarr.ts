@@ -3,7 +3,7 @@
 //
 // A field's level 0 is read; its pyramid and labels are results, not planes. Where planes are is the array's own description, so that no
 // file is opened but metadata. A plane's size and time, which --resume compares, are those of the files that hold its pixels: all of them
-// together, and the newest of them and of the array's metadata.
+// together, and the newest of them and of the array's metadata. (Of an image in millions of files, the metadata's time alone.)
 
 import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -67,6 +67,9 @@ interface Fields {
   readonly corners: readonly string[];
   readonly notices: readonly Notice[];
 }
+
+/** What leads a reason; nothing where the field is the store itself. */
+const named = ({ path }: Field) => (path === "" ? "" : `${path}: `);
 
 /** Whether the folder is the root of a Zarr store. */
 export async function isZarr(root: string): Promise<boolean> {
@@ -162,6 +165,15 @@ async function seriesOf(root: string): Promise<string[]> {
   return series;
 }
 
+/** What metadata may claim without being believed: more planes an image, and more files to look at, than any acquisition has. */
+const maxPlanes = 1_000_000;
+const maxFiles = 4_000_000;
+
+/** Files that an image's planes are in when every chunk is there. */
+function fileCount({ array }: NgffImage): number {
+  return array.shape.reduce((n, length, axis) => n * Math.ceil(length / (array.chunk[axis] as number)), 1);
+}
+
 /** Components of each plane of an image, in C order of its leading axes. */
 function componentsOf(image: NgffImage, { well, site }: Field): { place: Components; index: number[] }[] {
   const lengths = image.array.shape.slice(0, -2);
@@ -170,6 +182,8 @@ function componentsOf(image: NgffImage, { well, site }: Field): { place: Compone
   if (odd !== undefined) {
     throw new TilecastError("ERR_ZARR_UNSUPPORTED", `an axis "${odd}" of several planes is not read`);
   }
+  if (planeCount(image.array) > maxPlanes)
+    throw new TilecastError("ERR_ZARR_UNSUPPORTED", `an image of more than ${maxPlanes} planes is not read`);
   const at = (axis: string, index: readonly number[]) => index[names.indexOf(axis)] ?? 0;
   const stack = (lengths[names.indexOf("z")] ?? 1) > 1;
   return Array.from({ length: planeCount(image.array) }, (_, page) => {
@@ -197,12 +211,13 @@ async function planesOf(image: NgffImage, field: Field, look: boolean): Promise<
   const height = array.shape.at(-2) as number;
   const width = array.shape.at(-1) as number;
   if (height === 0 || width === 0) throw new TilecastError("ERR_ZARR_DAMAGED", "its planes have no pixels");
+  const components = componentsOf(image, field);
   const handle = nativeZarrArray(array);
   const metadata = await stat(join(array.path, array.format === 3 ? "zarr.json" : ".zarray")).catch(
     () => null,
   );
-  const files = look ? await handle.statPlanes() : null;
-  return componentsOf(image, field).map(({ place, index }, page): PlaneRef => {
+  const files = look && fileCount(image) <= maxFiles ? await handle.statPlanes() : null;
+  return components.map(({ place, index }, page): PlaneRef => {
     const bytes = files?.[2 * page] ?? 0;
     const mtimeMs = Math.max(files?.[2 * page + 1] ?? 0, metadata?.mtimeMs ?? 0);
     return {
@@ -258,12 +273,12 @@ export async function openOmeZarr(root: string, options: OmeZarrOptions): Promis
     try {
       const image = await open(field);
       if (image === null) {
-        failures.set(field, { kind: "absent", reason: `${field.path}: no image` });
+        failures.set(field, { kind: "absent", reason: `${named(field)}no image` });
         return null;
       }
       return { field, image, planes: await planesOf(image, field, look) };
     } catch (error) {
-      failures.set(field, { kind: "unreadable", reason: `${field.path}: ${reasonOf(error)}` });
+      failures.set(field, { kind: "unreadable", reason: named(field) + reasonOf(error) });
       return null;
     }
   };

@@ -5,7 +5,13 @@
 
 import { join } from "node:path";
 import { TilecastError } from "../errors.js";
-import { type Json, parseZarrArray, readZarrNode, type ZarrArray } from "./zarr-array.js";
+import {
+  type Json,
+  type MetadataReader,
+  parseZarrArray,
+  readZarrNode,
+  type ZarrArray,
+} from "./zarr-array.js";
 
 export interface NgffWell {
   /** Path inside the plate. */
@@ -141,11 +147,12 @@ function axesOf(path: string, value: unknown, count: number): { name: string; un
 }
 
 /**
- * The multiscale image in the folder `path`: its first multiscale, level 0. Null when there is no group or no image in it.
+ * The multiscale image in the folder `path`: its first multiscale, level 0. Null when there is no group or no image in it. `read` as of
+ * {@link readZarrNode}.
  * Throws ERR_METADATA, ERR_ZARR_DAMAGED, ERR_ZARR_UNSUPPORTED, ERR_IO.
  */
-export async function openNgffImage(path: string): Promise<NgffImage | null> {
-  const node = await readZarrNode(path);
+export async function openNgffImage(path: string, read?: MetadataReader): Promise<NgffImage | null> {
+  const node = await readZarrNode(path, read);
   if (node === null) return null;
   const ome = omeAttributes(node.attributes);
   const multiscale = list(ome.multiscales).find(isObject);
@@ -153,7 +160,7 @@ export async function openNgffImage(path: string): Promise<NgffImage | null> {
   const dataset = list(multiscale.datasets).find(isObject);
   if (dataset === undefined) throw damaged(path, "multiscales.datasets: expected at least one");
   const at = join(path, insidePath(path, dataset.path));
-  const level = await readZarrNode(at);
+  const level = await readZarrNode(at, read);
   if (level === null)
     throw new TilecastError("ERR_ZARR_DAMAGED", `${at}: the image's first level is not there`, { path: at });
   const array = parseZarrArray(at, level);

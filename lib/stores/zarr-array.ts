@@ -66,18 +66,24 @@ function unsupported(path: string, what: string): TilecastError {
 /** Metadata is a few kilobytes; with consolidated metadata of a large plate it can be tens of megabytes. */
 const maxMetadataBytes = 256 * 1024 * 1024;
 
-async function readJson(file: string): Promise<Json | null> {
-  let text: string;
+/** Reads a metadata file; null when there is none. */
+export type MetadataReader = (file: string) => Promise<Uint8Array | null>;
+
+async function readLocal(file: string): Promise<Uint8Array | null> {
   try {
-    const bytes = await readFile(file);
-    if (bytes.length > maxMetadataBytes) throw damaged(file, "metadata larger than 256 MB");
-    text = bytes.toString("utf8");
+    return await readFile(file);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return null;
-    if (error instanceof TilecastError) throw error;
     throw new TilecastError("ERR_IO", `${file} cannot be read (${code})`, { path: file, cause: error });
   }
+}
+
+async function readJson(file: string, read: MetadataReader): Promise<Json | null> {
+  const bytes = await read(file);
+  if (bytes === null) return null;
+  if (bytes.length > maxMetadataBytes) throw damaged(file, "metadata larger than 256 MB");
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
   try {
     // Python writes NaN and Infinity, which JSON does not have, outside of strings.
     const value: unknown = JSON.parse(
@@ -90,9 +96,12 @@ async function readJson(file: string): Promise<Json | null> {
   }
 }
 
-/** The node in the folder `path`, of version 3 or 2; `null` when there is none. Throws ERR_ZARR_DAMAGED, ERR_IO. */
-export async function readZarrNode(path: string): Promise<ZarrNode | null> {
-  const v3 = await readJson(join(path, "zarr.json"));
+/**
+ * The node in the folder `path`, of version 3 or 2; `null` when there is none. `read`: where its files are read, by default on disk.
+ * Throws ERR_ZARR_DAMAGED, ERR_IO.
+ */
+export async function readZarrNode(path: string, read: MetadataReader = readLocal): Promise<ZarrNode | null> {
+  const v3 = await readJson(join(path, "zarr.json"), read);
   if (v3 !== null) {
     const kind = v3.node_type;
     if (v3.zarr_format !== 3 || (kind !== "group" && kind !== "array"))
@@ -100,12 +109,12 @@ export async function readZarrNode(path: string): Promise<ZarrNode | null> {
     const attributes = isObject(v3.attributes) ? v3.attributes : {};
     return { format: 3, kind, attributes, metadata: kind === "array" ? v3 : null };
   }
-  const array = await readJson(join(path, ".zarray"));
-  if (array === null && (await readJson(join(path, ".zgroup"))) === null) return null;
+  const array = await readJson(join(path, ".zarray"), read);
+  if (array === null && (await readJson(join(path, ".zgroup"), read)) === null) return null;
   return {
     format: 2,
     kind: array === null ? "group" : "array",
-    attributes: (await readJson(join(path, ".zattrs"))) ?? {},
+    attributes: (await readJson(join(path, ".zattrs"), read)) ?? {},
     metadata: array,
   };
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Public face of the streaming room: what leaves a run while it goes on.
 
-export { type ProgressEvent, ProgressLog } from "./progress-event.js";
+export { type ProgressEvent, ProgressLog } from "../runtime/progress-event.js";
 export { ProgressPublisher } from "./progress-publisher.js";

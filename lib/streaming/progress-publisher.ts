@@ -3,7 +3,7 @@
 
 import type { Publisher } from "zeromq";
 import { TilecastError } from "../errors.js";
-import type { ProgressEvent } from "./progress-event.js";
+import type { ProgressEvent } from "../runtime/progress-event.js";
 
 const loopback = /^tcp:\/\/(127\.\d+\.\d+\.\d+|\[::1\]|localhost):(\d+|\*)$/;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The one error type of the native core: a stable code, a sentence, and the place in a file it is about.
+// The one error type of the native core: a stable code, a sentence, and the place in a file it is
+// about.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +25,8 @@ enum class Code : uint8_t {
   kPoolVersion,   // it is there, but of another layout
   kSlotReleased,  // use after release, or a second release
   kSlotTooSmall,
-  kOpDtype,  // an op met a dtype that it does not take
-  kOpShape,  // images of one op disagree in shape
+  kOpDtype,   // an op met a dtype that it does not take
+  kOpShape,   // images of one op disagree in shape
   kFunction,  // a user's function threw
   kCancelled,
   kInternal,

@@ -21,28 +21,47 @@ constexpr std::string_view DTypeName(DType t) {
                                         "uint32", "int32", "float32", "float64"};
   return names[static_cast<int>(t)];
 }
-constexpr bool IsFloat(DType t) { return t == DType::kF32 || t == DType::kF64; }
+constexpr bool IsFloat(DType t) {
+  return t == DType::kF32 || t == DType::kF64;
+}
 
 template <class T>
 struct DTypeOf;
 template <>
-struct DTypeOf<uint8_t> { static constexpr DType value = DType::kU8; };
+struct DTypeOf<uint8_t> {
+  static constexpr DType value = DType::kU8;
+};
 template <>
-struct DTypeOf<int8_t> { static constexpr DType value = DType::kI8; };
+struct DTypeOf<int8_t> {
+  static constexpr DType value = DType::kI8;
+};
 template <>
-struct DTypeOf<uint16_t> { static constexpr DType value = DType::kU16; };
+struct DTypeOf<uint16_t> {
+  static constexpr DType value = DType::kU16;
+};
 template <>
-struct DTypeOf<int16_t> { static constexpr DType value = DType::kI16; };
+struct DTypeOf<int16_t> {
+  static constexpr DType value = DType::kI16;
+};
 template <>
-struct DTypeOf<uint32_t> { static constexpr DType value = DType::kU32; };
+struct DTypeOf<uint32_t> {
+  static constexpr DType value = DType::kU32;
+};
 template <>
-struct DTypeOf<int32_t> { static constexpr DType value = DType::kI32; };
+struct DTypeOf<int32_t> {
+  static constexpr DType value = DType::kI32;
+};
 template <>
-struct DTypeOf<float> { static constexpr DType value = DType::kF32; };
+struct DTypeOf<float> {
+  static constexpr DType value = DType::kF32;
+};
 template <>
-struct DTypeOf<double> { static constexpr DType value = DType::kF64; };
+struct DTypeOf<double> {
+  static constexpr DType value = DType::kF64;
+};
 
-// Calls f with a value of the C++ type behind `t`: Visit(t, [&](auto zero) { using T = decltype(zero); ... }).
+// Calls f with a value of the C++ type behind `t`: Visit(t, [&](auto zero) { using T =
+// decltype(zero); ... }).
 template <class F>
 decltype(auto) Visit(DType t, F&& f) {
   switch (t) {
@@ -66,8 +85,9 @@ decltype(auto) Visit(DType t, F&& f) {
   return f(double{});
 }
 
-// A plane [height, width] of `dtype`, rows `stride` bytes apart (stride >= width * size). Does not own its pixels.
-// Data is native-endian; rows are contiguous pixels. Plane memory from a pool slot is page-aligned and stride == width * size.
+// A plane [height, width] of `dtype`, rows `stride` bytes apart (stride >= width * size). Does not
+// own its pixels. Data is native-endian; rows are contiguous pixels. Plane memory from a pool slot
+// is page-aligned and stride == width * size.
 struct Plane {
   std::byte* data = nullptr;
   DType dtype = DType::kU8;

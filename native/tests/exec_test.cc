@@ -12,7 +12,7 @@
 
 #include "exec/executor.h"
 #include "scratch_folder.h"
-#include "tiff_writer.h"
+#include "tiff_fixture.h"
 
 using namespace tilecast;  // NOLINT(google-build-using-namespace)
 
@@ -32,7 +32,7 @@ std::string MakePlane(const std::string& folder, int seed) {
       data += static_cast<char>(v >> 8);
     }
   }
-  TiffWriter tiff;
+  TiffFixture tiff;
   tiff.Grey(kSide, kSide, 16, kSide, 1, {data});
   tiff.Page();
   const std::string path = folder + "/plane" + std::to_string(seed) + ".tif";

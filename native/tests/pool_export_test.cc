@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Slots under a second name: no copy, a lease that ends with the reader, and no name left when anybody dies.
+// Slots under a second name: no copy, a lease that ends with the reader, and no name left when
+// anybody dies.
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <signal.h>

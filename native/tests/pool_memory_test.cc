@@ -25,6 +25,7 @@ namespace tilecast {
 namespace {
 
 using testing::Catch;
+using testing::OwnShmEntries;
 using testing::ShmEntries;
 
 template <class T>
@@ -129,14 +130,14 @@ TEST_CASE(
   struct statvfs shm{};
   REQUIRE(statvfs("/dev/shm", &shm) == 0);
   const uint64_t half = uint64_t{shm.f_bavail} * shm.f_frsize / 2;
-  const int before = ShmEntries("tc-");
+  const int before = OwnShmEntries();
   const auto full = Catch([&] { TilePool::Create(half, 3); });
   REQUIRE(full);
   CHECK(full->code == Code::kPoolMemory);
   CHECK(full->message.find("a pool of 3 slots of ") == 0);
   CHECK(full->message.find("but /dev/shm has ") != std::string::npos);
   CHECK(full->message.find("docker run --shm-size=") != std::string::npos);
-  CHECK(ShmEntries("tc-") == before);
+  CHECK(OwnShmEntries() == before);
 }
 
 TEST_CASE("a creation that fails half-way leaves nothing") {
@@ -146,7 +147,7 @@ TEST_CASE("a creation that fails half-way leaves nothing") {
   REQUIRE(getrlimit(RLIMIT_FSIZE, &old) == 0);
   const auto old_handler = signal(SIGXFSZ, SIG_IGN);
   const rlimit low{1 << 20, old.rlim_max};
-  const int before = ShmEntries("tc-");
+  const int before = OwnShmEntries();
   REQUIRE(setrlimit(RLIMIT_FSIZE, &low) == 0);
   const auto failed = Catch([] { TilePool::Create(2 << 20, 4); });
   setrlimit(RLIMIT_FSIZE, &old);
@@ -154,7 +155,7 @@ TEST_CASE("a creation that fails half-way leaves nothing") {
   REQUIRE(failed);
   CHECK(failed->code == Code::kPoolMemory);
   CHECK(failed->message.find("sizing shared memory /tc-") == 0);
-  CHECK(ShmEntries("tc-") == before);
+  CHECK(OwnShmEntries() == before);
 }
 
 TEST_CASE("two pools have nothing in common") {

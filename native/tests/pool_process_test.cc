@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One pool in several processes: opening, leases that survive no death, read-only and observing readers, sweeping.
+// One pool in several processes: opening, leases that survive no death, read-only and observing
+// readers, sweeping.
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -39,8 +40,8 @@ class RawControl {
     struct stat status{};
     REQUIRE(fstat(fd, &status) == 0);
     bytes_ = static_cast<size_t>(status.st_size);
-    memory_ = static_cast<std::byte*>(
-        mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+    memory_ =
+        static_cast<std::byte*>(mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
     close(fd);
   }
   ~RawControl() { munmap(memory_, bytes_); }
@@ -180,7 +181,8 @@ TEST_CASE("the creator's close ends waiting in other processes, and leases under
   CHECK(ShmEntries(Prefix(pool->id())) == 0);
 }
 
-TEST_CASE("a read-only pool leases but does not lend, and a write to it is refused by the processor") {
+TEST_CASE(
+    "a read-only pool leases but does not lend, and a write to it is refused by the processor") {
   const auto pool = TilePool::Create(4096, 2);
   Loan loan;
   REQUIRE(pool->TryLoan(loan));
@@ -233,9 +235,10 @@ TEST_CASE("what cannot be opened says what was expected and what came") {
   const auto none = Catch([] { TilePool::Open("aaaaaaaaaaaaaaaa"); });
   REQUIRE(none);
   CHECK(none->code == Code::kPoolNotFound);
-  CHECK(none->message ==
-        "the tile pool aaaaaaaaaaaaaaaa cannot be opened: there is no /tc-aaaaaaaaaaaaaaaa-c on this "
-        "machine. It was closed, or its process ended");
+  CHECK(
+      none->message ==
+      "the tile pool aaaaaaaaaaaaaaaa cannot be opened: there is no /tc-aaaaaaaaaaaaaaaa-c on this "
+      "machine. It was closed, or its process ended");
 
   const auto pool = TilePool::Create(4096, 2);
   RawControl raw(pool->id());
@@ -246,9 +249,10 @@ TEST_CASE("what cannot be opened says what was expected and what came") {
     return caught->message;
   };
   raw.At<uint32_t>(8) = 3;
-  CHECK(error() == "the tile pool " + pool->id() +
-                       " has layout version 3, expected 2: use the same version of tilecast in both "
-                       "processes");
+  CHECK(error() ==
+        "the tile pool " + pool->id() +
+            " has layout version 3, expected 2: use the same version of tilecast in both "
+            "processes");
   raw.At<uint32_t>(8) = 2;
   raw.At<uint64_t>(0) = 0x4141414141414141;
   CHECK(error() == "/tc-" + pool->id() +
@@ -281,7 +285,8 @@ TEST_CASE("a process table that is full is an error, and dead rows are not full"
 TEST_CASE("a pid that was given out again is another process") {
   const auto pool = TilePool::Create(4096, 3);
   RawControl raw(pool->id());
-  // A row whose process had our pid, but started earlier, and held slot 1 together with us and slot 2 alone.
+  // A row whose process had our pid, but started earlier, and held slot 1 together with us and slot
+  // 2 alone.
   Loan loans[2];
   pool->LoanManyBlocking(2, loans, nullptr);
   raw.word(1).fetch_or(2);
@@ -302,11 +307,14 @@ TEST_CASE("a pid that was given out again is another process") {
   CHECK(raw.process(1).owner.load() != 0);
 }
 
-TEST_CASE("a janitor that died half-way, and a process that died between two steps of a loan, cost no slot") {
+TEST_CASE(
+    "a janitor that died half-way, and a process that died between two steps of a loan, cost no "
+    "slot") {
   const auto pool = TilePool::Create(4096, 4);
   RawControl raw(pool->id());
   const uint64_t bitmap = raw.At<uint64_t>(56);
-  // Row 1 is dead; of its three slots the janitor had taken slot 0's lease away, but not yet marked it free.
+  // Row 1 is dead; of its three slots the janitor had taken slot 0's lease away, but not yet marked
+  // it free.
   raw.At<std::atomic<uint64_t>>(bitmap).store(0b1000);
   raw.word(1).store((uint64_t{5} << 32) | 2);
   raw.word(2).store((uint64_t{6} << 32) | 2);
@@ -365,8 +373,9 @@ void Touch(const std::string& name, size_t bytes) {
 }
 
 TEST_CASE("half-made pools go after a while, not at once, and other names never") {
-  const std::string control = "bbbbbbbbbbbbbbbb", slots = "cccccccccccccccc", other = "dddddddddddddddd";
-  Touch("tc-" + control + "-c", 0);  // killed right after it was made
+  const std::string control = "bbbbbbbbbbbbbbbb", slots = "cccccccccccccccc",
+                    other = "dddddddddddddddd";
+  Touch("tc-" + control + "-c", 0);   // killed right after it was made
   Touch("tc-" + slots + "-0", 4096);  // without a control object
   Touch("tc-" + other + "-notes", 1);
   for (const std::string& id : {control, slots, other}) shm::SweepOne(id);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the pool's tests share: which of a pool's names exist, the code of an error, and a second process.
+// What the pool's tests share: which of a pool's names exist, the code of an error, and a second
+// process.
 #pragma once
 
 #include <dirent.h>
@@ -9,7 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstdio>
+#include <fstream>
 #include <optional>
 #include <string>
 #include <utility>
@@ -24,6 +27,23 @@ inline int ShmEntries(const std::string& prefix) {
   DIR* dir = opendir("/dev/shm");
   while (const dirent* entry = readdir(dir)) {
     if (std::string(entry->d_name).rfind(prefix, 0) == 0) ++count;
+  }
+  closedir(dir);
+  return count;
+}
+
+// Names of pools that this process made. Other test programs make pools at the same time.
+inline int OwnShmEntries() {
+  int count = 0;
+  DIR* dir = opendir("/dev/shm");
+  while (const dirent* entry = readdir(dir)) {
+    const std::string name = entry->d_name;
+    if (name.rfind("tc-", 0) != 0 || name.size() < 20) continue;
+    std::ifstream control("/dev/shm/" + name.substr(0, 20) + "c", std::ios::binary);
+    uint32_t pid = 0;
+    control.seekg(96);
+    const bool known = static_cast<bool>(control.read(reinterpret_cast<char*>(&pid), sizeof(pid)));
+    if (known && pid == static_cast<uint32_t>(getpid())) ++count;
   }
   closedir(dir);
   return count;
@@ -44,7 +64,8 @@ std::optional<Caught> Catch(F&& f) {
   return std::nullopt;
 }
 
-// A forked child that runs `f`, and a byte to say to each other. Killed, if need be, when the test leaves.
+// A forked child that runs `f`, and a byte to say to each other. Killed, if need be, when the test
+// leaves.
 class Child {
  public:
   template <class F>

@@ -16,7 +16,7 @@
 #include "scratch_folder.h"
 #include "tiff/tiff_reader.h"
 #include "tiff/tiff_scan.h"
-#include "tiff_writer.h"
+#include "tiff_fixture.h"
 
 namespace tilecast {
 namespace {
@@ -61,8 +61,8 @@ Error Thrown(Code code, const std::function<void()>& f) {
 }
 
 // 3 x 2 pixels, one strip a row.
-TiffWriter SmallFile(bool big_endian = false, bool big_tiff = false) {
-  TiffWriter w(big_endian, big_tiff);
+TiffFixture SmallFile(bool big_endian = false, bool big_tiff = false) {
+  TiffFixture w(big_endian, big_tiff);
   w.Grey(3, 2, 16, 1, 1, {Words({1, 2, 3}, big_endian), Words({4, 5, 600}, big_endian)});
   return w;
 }
@@ -79,7 +79,7 @@ TEST_CASE("reads both byte orders, classic and BigTIFF") {
     for (const bool big_tiff : {false, true}) {
       CAPTURE(big_endian);
       CAPTURE(big_tiff);
-      TiffWriter w = SmallFile(big_endian, big_tiff);
+      TiffFixture w = SmallFile(big_endian, big_tiff);
       w.Page();
       w.Save(path);
       reader.Open(path);
@@ -101,7 +101,7 @@ TEST_CASE("gives the pixel size in micrometres when the unit is known") {
     double x, y;
   } const cases[] = {{2, 254.0, 127.0}, {3, 100.0, 50.0}, {1, 0, 0}};
   for (const auto& c : cases) {
-    TiffWriter w = SmallFile();
+    TiffFixture w = SmallFile();
     w.Set(282, 5, {100, 1});
     w.SetCount(282, 1);
     w.Set(283, 5, {200, 1});
@@ -113,7 +113,7 @@ TEST_CASE("gives the pixel size in micrometres when the unit is known") {
     CHECK(reader.page(0).pixel_size_x_um == doctest::Approx(c.x));
     CHECK(reader.page(0).pixel_size_y_um == doctest::Approx(c.y));
   }
-  TiffWriter w = SmallFile();
+  TiffFixture w = SmallFile();
   w.Set(282, 5, {100, 0});  // a denominator of zero is no size
   w.SetCount(282, 1);
   w.Page();
@@ -126,7 +126,7 @@ TEST_CASE("reads the description up to its end, and lives without one that lies 
   const ScratchFolder folder;
   const std::string path = folder.path() + "/a.tif";
   TiffReader reader;
-  TiffWriter w = SmallFile();
+  TiffFixture w = SmallFile();
   const std::string text = "<MetaData>\xc2\xb5m</MetaData>";
   std::vector<uint64_t> bytes(text.begin(), text.end());
   for (uint64_t& b : bytes) b &= 0xff;
@@ -152,7 +152,7 @@ TEST_CASE("strip byte counts may be missing from uncompressed files only") {
   const ScratchFolder folder;
   const std::string path = folder.path() + "/a.tif";
   TiffReader reader;
-  TiffWriter w = SmallFile();
+  TiffFixture w = SmallFile();
   w.Remove(279);
   w.Page();
   w.Save(path);
@@ -173,7 +173,7 @@ TEST_CASE("a strip that is too short names its page and where it lies") {
   const ScratchFolder folder;
   const std::string path = folder.path() + "/a.tif";
   TiffReader reader;
-  TiffWriter w;
+  TiffFixture w;
   const std::string good = Deflate(Words({1, 2, 3}));
   const std::string shorter = Deflate(Words({4, 5}));
   w.Grey(3, 2, 16, 1, 8, {good, good});
@@ -198,7 +198,7 @@ TEST_CASE("a strip that is longer than its rows is read to the end of the image"
   const ScratchFolder folder;
   const std::string path = folder.path() + "/a.tif";
   TiffReader reader;
-  TiffWriter w;
+  TiffFixture w;
   // The last strip is padded to its full height, and bytes follow the stream.
   w.Grey(3, 3, 16, 2, 8,
          {Deflate(Words({1, 2, 3, 4, 5, 6})), Deflate(Words({7, 8, 9, 0, 0, 0})) + "padding"});
@@ -214,7 +214,7 @@ TEST_CASE("strips may lie in any order and far apart") {
   TiffReader reader;
   for (const uint16_t compression : {1, 8}) {
     CAPTURE(compression);
-    TiffWriter w;
+    TiffFixture w;
     std::vector<uint16_t> pixels;
     std::vector<std::string> strips;
     for (uint16_t y = 0; y < 40; ++y) {
@@ -248,7 +248,7 @@ TEST_CASE("a chain of pages that runs in a circle is damaged, and its pages can 
   const ScratchFolder folder;
   const std::string path = folder.path() + "/a.tif";
   TiffReader reader;
-  TiffWriter w = SmallFile();
+  TiffFixture w = SmallFile();
   const uint64_t first = w.Page();
   w.Page();
   w.Link(first);
@@ -263,8 +263,8 @@ TEST_CASE("claims of absurd size cost neither memory nor time") {
   const ScratchFolder folder;
   const std::string path = folder.path() + "/a.tif";
   TiffReader reader;
-  const auto damaged = [&](const std::function<void(TiffWriter&)>& change, bool big_tiff = true) {
-    TiffWriter w = SmallFile(false, big_tiff);
+  const auto damaged = [&](const std::function<void(TiffFixture&)>& change, bool big_tiff = true) {
+    TiffFixture w = SmallFile(false, big_tiff);
     change(w);
     w.Page();
     w.Save(path);
@@ -277,22 +277,22 @@ TEST_CASE("claims of absurd size cost neither memory nor time") {
     });
   };
   SUBCASE("sides") {
-    damaged([](TiffWriter& w) { w.Set(256, 16, {uint64_t{1} << 40}); });
-    damaged([](TiffWriter& w) { w.Set(257, 16, {0}); });
-    damaged([](TiffWriter& w) { w.Set(256, 4, {0x7fffffff}), w.Set(257, 4, {0x7fffffff}); });
-    damaged([](TiffWriter& w) { w.Set(257, 4, {0x7fffffff}); });
-    damaged([](TiffWriter& w) {
+    damaged([](TiffFixture& w) { w.Set(256, 16, {uint64_t{1} << 40}); });
+    damaged([](TiffFixture& w) { w.Set(257, 16, {0}); });
+    damaged([](TiffFixture& w) { w.Set(256, 4, {0x7fffffff}), w.Set(257, 4, {0x7fffffff}); });
+    damaged([](TiffFixture& w) { w.Set(257, 4, {0x7fffffff}); });
+    damaged([](TiffFixture& w) {
       w.Set(257, 4, {0x7fffffff}), w.Set(278, 4, {0x7fffffff}), w.Set(259, 3, {50000});
     });
   }
   SUBCASE("samples") {
-    damaged([](TiffWriter& w) {
+    damaged([](TiffFixture& w) {
       w.Set(277, 3, {65535}), w.Set(256, 4, {0x7fffffff}), w.Set(257, 4, {0x7fffffff});
     });
-    damaged([](TiffWriter& w) { w.Set(277, 3, {0}); });
+    damaged([](TiffFixture& w) { w.Set(277, 3, {0}); });
     // One strip of 2^79 bytes, which 64 bits do not count.
     for (const uint16_t compression : {1, 5, 8, 32773, 50000}) {
-      damaged([=](TiffWriter& w) {
+      damaged([=](TiffFixture& w) {
         w.Set(259, 3, {compression});
         w.Set(277, 3, {65535});
         w.Set(256, 4, {0x7fffffff});
@@ -302,19 +302,20 @@ TEST_CASE("claims of absurd size cost neither memory nor time") {
     }
   }
   SUBCASE("strips") {
-    damaged([](TiffWriter& w) { w.Set(278, 3, {0}); });
-    damaged([](TiffWriter& w) { w.SetCount(273, uint64_t{1} << 61); });
-    damaged([](TiffWriter& w) { w.SetCount(273, 1); });
-    damaged([](TiffWriter& w) { w.SetCount(279, ~uint64_t{0}); });
-    damaged([](TiffWriter& w) { w.Set(273, 16, {~uint64_t{0}, ~uint64_t{0} - 2}); });
-    damaged([](TiffWriter& w) { w.Set(279, 16, {~uint64_t{0}, 1}), w.Set(259, 3, {5}); });
-    damaged([](TiffWriter& w) { w.Set(273, 16, {9'000'000, 9'000'000}); });
+    damaged([](TiffFixture& w) { w.Set(278, 3, {0}); });
+    damaged([](TiffFixture& w) { w.SetCount(273, uint64_t{1} << 61); });
+    damaged([](TiffFixture& w) { w.SetCount(273, 1); });
+    damaged([](TiffFixture& w) { w.SetCount(279, ~uint64_t{0}); });
+    damaged([](TiffFixture& w) { w.Set(273, 16, {~uint64_t{0}, ~uint64_t{0} - 2}); });
+    damaged([](TiffFixture& w) { w.Set(279, 16, {~uint64_t{0}, 1}), w.Set(259, 3, {5}); });
+    damaged([](TiffFixture& w) { w.Set(273, 16, {9'000'000, 9'000'000}); });
   }
   SUBCASE("tiles") {
-    damaged([](TiffWriter& w) { w.Set(322, 4, {0x7fffffff}), w.Set(323, 4, {0x7fffffff}); });
-    damaged([](TiffWriter& w) { w.Set(322, 4, {0}), w.Set(323, 4, {16}); });
-    damaged(
-        [](TiffWriter& w) { w.Set(322, 4, {1}), w.Set(323, 4, {1}), w.Set(256, 4, {0x7fffffff}); });
+    damaged([](TiffFixture& w) { w.Set(322, 4, {0x7fffffff}), w.Set(323, 4, {0x7fffffff}); });
+    damaged([](TiffFixture& w) { w.Set(322, 4, {0}), w.Set(323, 4, {16}); });
+    damaged([](TiffFixture& w) {
+      w.Set(322, 4, {1}), w.Set(323, 4, {1}), w.Set(256, 4, {0x7fffffff});
+    });
   }
 }
 
@@ -355,7 +356,7 @@ TEST_CASE("folders, FIFOs and missing files are refused by the system's name for
 TEST_CASE("a file that shrinks while it is open is damaged") {
   const ScratchFolder folder;
   const std::string path = folder.path() + "/a.tif";
-  TiffWriter w;
+  TiffFixture w;
   const std::string rows(200'000, 'x');
   w.Grey(1000, 200, 8, 200, 1, {rows});
   w.Page();
@@ -370,7 +371,7 @@ TEST_CASE("a file that shrinks while it is open is damaged") {
 TEST_CASE("wrong destinations, pages and samples are refused") {
   const ScratchFolder folder;
   const std::string path = folder.path() + "/a.tif";
-  TiffWriter w = SmallFile();
+  TiffFixture w = SmallFile();
   w.Page();
   w.Save(path);
   TiffReader reader;
@@ -393,7 +394,7 @@ TEST_CASE("pixel types and compressions that cannot be read are named") {
   const ScratchFolder folder;
   const std::string path = folder.path() + "/a.tif";
   TiffReader reader;
-  TiffWriter w = SmallFile();
+  TiffFixture w = SmallFile();
   w.Set(258, 3, {64});
   w.Page();
   w.Save(path);
@@ -415,7 +416,7 @@ TEST_CASE("strips that share bytes are read alike in either byte order") {
   const std::string path = folder.path() + "/a.tif";
   TiffReader reader;
   for (const bool big_endian : {false, true}) {
-    TiffWriter w(big_endian);
+    TiffFixture w(big_endian);
     const std::string row = Words({1, 2, 300}, big_endian);
     w.Grey(3, 2, 16, 1, 1, {row});
     w.Set(273, 4, {8, 8});
@@ -432,7 +433,7 @@ TEST_CASE("a scan gives each file its own result") {
   std::vector<std::string> paths;
   for (size_t i = 0; i < 40; ++i) {
     paths.push_back(folder.path() + "/" + std::to_string(i) + ".tif");
-    TiffWriter w;
+    TiffFixture w;
     w.Grey(i + 1, 1, 8, 1, 1, {std::string(i + 1, 'x')});
     w.Set(270, 2, {'d', 0});
     w.Page();

@@ -30,6 +30,7 @@ const good: MachineFacts = {
   memory: { total: 32 * gib, available: 20 * gib },
   shm: { total: 16 * gib, free: 15 * gib },
   slot: { ok: true, value: true },
+  swept: { pools: 0, bytes: 0 },
   openFiles: 1048576,
 };
 const finding = (facts: MachineFacts, name: string) => diagnose(facts).findings.find((f) => f.name === name);
@@ -55,6 +56,17 @@ describe("diagnose", () => {
         "",
       ].join("\n"),
     );
+  });
+
+  test("what killed processes had left is named", () => {
+    const facts: MachineFacts = { ...good, swept: { pools: 1, bytes: 3 * gib } };
+    expect(finding(facts, "left over")).toEqual({
+      name: "left over",
+      state: "ok",
+      detail: "removed 1 pool of processes that were killed, 3.0 GiB",
+      advice: [],
+    });
+    expect(finding(good, "left over")).toBeUndefined();
   });
 
   test("an addon that does not load is broken, with the loader's own remedies", () => {

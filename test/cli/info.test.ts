@@ -7,8 +7,11 @@ import { stripVTControlCharacters } from "node:util";
 import { describe, expect, test } from "vitest";
 import { type InfoIo, infoCommand, infoUsage } from "../../lib/cli/info.js";
 import { temporaryFolders } from "../helpers/folder.js";
+import { omeImage, omeXml, writePages } from "../helpers/ome-tiff.js";
+import { phenixPlate } from "../helpers/phenix-plate.js";
 import { thrown } from "../helpers/throws.js";
 import { writeTiff } from "../helpers/tiff.js";
+import { yokogawaPlate } from "../helpers/yokogawa-plate.js";
 
 const folder = temporaryFolders();
 
@@ -32,6 +35,26 @@ async function info(args: string[], io: Partial<InfoIo> = {}): Promise<{ code: n
 }
 
 describe("tilecast info", () => {
+  test("says what the metadata of a layout says", async () => {
+    const phenix = folder();
+    phenixPlate(phenix, { fields: 4, planes: 3, withhold: (p) => p.value === 5 });
+    const { text } = await info([phenix]);
+    const lines = text.split("\n");
+    expect(lines[0]).toBe("P7 & more  Opera Phenix / Operetta");
+    expect(lines).toContain("sites       4   1-4, 2 x 2 in rows and columns");
+    expect(lines).toContain("pixel size  0.29688 um, z step 2 um");
+    expect(lines.slice(-3, -1)).toEqual([
+      "missing     1 plane: listed in Images/Index.idx.xml and not in the folder",
+      "            A01 site 1 channel 2 z 2",
+    ]);
+    const yokogawa = folder();
+    yokogawaPlate(yokogawa);
+    expect((await info([yokogawa])).text.split("\n")[0]).toBe("exp 1  Yokogawa CellVoyager");
+    const ome = folder();
+    writePages(ome, "x_A01.ome.tif", omeXml(omeImage()), [1]);
+    expect((await info([ome])).text.split("\n")[0]).toBe("x  OME-TIFF, pattern {plate}_{well}.ome.tif");
+  });
+
   test("describes a plate", async () => {
     const root = smallPlate();
     const { code, text } = await info([root]);

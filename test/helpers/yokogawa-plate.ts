@@ -87,7 +87,9 @@ ${channels.map((c) => `<bts:MeasurementChannel bts:Ch="${c}" bts:HorizontalPixel
     ],
     mes: [
       "exp.mes",
-      `<bts:MeasurementSetting bts:Version="1.0" bts:Columns="12" bts:Rows="8" ${xmlns}><bts:ChannelList>
+      `<bts:MeasurementSetting bts:Version="1.0" bts:Columns="12" bts:Rows="8" ${xmlns}><bts:Timelapse><bts:Timeline bts:Name="Time Line 1" bts:InitialTime="0" bts:Period="1" bts:Interval="0"><bts:ActionList bts:RunMode="sequential">
+${actions.map((a) => `<bts:ActionAcquire${a.name} bts:XOffset="0" bts:YOffset="0"><bts:Ch>${a.channel}</bts:Ch></bts:ActionAcquire${a.name}>`).join("\n")}
+</bts:ActionList></bts:Timeline></bts:Timelapse><bts:ChannelList>
 ${channels.map((c) => `<bts:Channel bts:Ch="${c}" bts:Target="${c === 1 ? "405" : "488"}" bts:Acquisition="${c === 1 ? "BP445/45" : "BP525/50"}" bts:Fluorophore=""><bts:LightSourceName>x</bts:LightSourceName></bts:Channel>`).join("\n")}
 </bts:ChannelList></bts:MeasurementSetting>`,
     ],

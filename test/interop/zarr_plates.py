@@ -5,8 +5,8 @@
     zarr_plates.py FOLDER
 
 For each NGFF version: plate-VERSION.zarr (wells B02 and C03 of a 24-well plate, two fields, axes tczyx), flat-VERSION.zarr (axes cyx, a
-field and a well that are listed and not there), image-VERSION.zarr (a single image, axes zyx). Pixel = 1000 t + 100 c + 10 z + field + 7 (row letter's place)
-+ y + x / 4. Prints nothing.
+field and a well that are listed and not there), image-VERSION.zarr (a single image, axes zyx). A pixel is 1000 t + 100 c + 10 z + field +
+7 (place of the row's letter) + y + x / 4. Prints nothing.
 """
 
 import os
@@ -34,25 +34,14 @@ def stack(t, c, z, field, row):
     )
 
 
-def units(axes, scale):
-    kinds = {"t": "time", "c": "channel"}
-    named = [
-        {"name": a, "type": kinds.get(a, "space"), **({"unit": "micrometer"} if a in "zyx" else {})} for a in axes
-    ]
-    return {
-        "axes": named,
-        "coordinate_transformations": [[{"type": "scale", "scale": scale}]],
-        "scaler": None,
-    }
+def microns(axes, z, y, x):
+    units = {a: "micrometer" for a in axes if a in "zyx"}
+    return {"axes": axes, "scale": {"z": z, "y": y, "x": x}, "axes_units": units, "scale_factors": [2]}
 
 
-def channels(labels):
-    return {
-        "channels": [
-            {"label": name, "color": "00FF00", "window": {"start": 0, "end": 100, "min": 0, "max": 65535}, "active": True}
-            for name in labels
-        ]
-    }
+def omero(labels):
+    window = {"start": 0, "end": 100, "min": 0, "max": 65535}
+    return {"channels": [{"label": name, "color": "00FF00", "window": window, "active": True} for name in labels]}
 
 
 for fmt, version in [(FormatV04(), "0.4"), (FormatV05(), "0.5")]:
@@ -73,9 +62,14 @@ for fmt, version in [(FormatV04(), "0.4"), (FormatV05(), "0.5")]:
             write_image(
                 stack(2, 2, 3, field, "ABCD".index(path[0])), image,
                 storage_options={"chunks": (1, 1, 2, 16, 32)},
-                metadata={"omero": channels(["DAPI", "GFP"])},
-                **units("tczyx", [1.0, 1.0, 2.0, 0.5, 0.25]), **options,
+                **microns("tczyx", 2.0, 0.5, 0.25), **options,
             )  # fmt: skip
+            # What write_image leaves to its caller.
+            display = omero(["DAPI", "GFP"])
+            if version == "0.4":
+                image.attrs["omero"] = display
+            else:
+                image.attrs["ome"] = {**image.attrs["ome"], "omero": display}
 
     flat = group_at("flat")
     write_plate_metadata(flat, ["A"], ["1", "2", "3"], ["A/1", "A/2", "A/3"], **options)
@@ -86,6 +80,6 @@ for fmt, version in [(FormatV04(), "0.4"), (FormatV05(), "0.5")]:
             if path == "A/2" and field == 1:
                 continue
             image = well.require_group(str(field))
-            write_image(stack(1, 2, 1, field, 0)[0, :, 0], image, **units("cyx", [1.0, 1.0, 1.0]), **options)
+            write_image(stack(1, 2, 1, field, 0)[0, :, 0], image, axes="cyx", **options)
 
-    write_image(stack(1, 1, 3, 0, 0)[0, 0], group_at("image"), **units("zyx", [1.5, 0.1, 0.1]), **options)
+    write_image(stack(1, 1, 3, 0, 0)[0, 0], group_at("image"), **microns("zyx", 1.5, 0.1, 0.1), **options)

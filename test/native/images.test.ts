@@ -37,7 +37,8 @@ async function rejected(promise: Promise<unknown>): Promise<Record<string, unkno
 }
 
 const info = (result: NativeImageInfo | NativeFailure | undefined): NativeImageInfo => {
-  if (result === undefined || "error" in result) throw new Error(result === undefined ? "no result" : result.error.message);
+  if (result === undefined || "error" in result)
+    throw new Error(result === undefined ? "no result" : result.error.message);
   return result;
 };
 

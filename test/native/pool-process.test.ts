@@ -53,8 +53,7 @@ class Peer {
   }
 }
 
-const nodePeer = () =>
-  new Peer(process.execPath, fileURLToPath(new URL("./pool-peer.mjs", import.meta.url)));
+const nodePeer = () => new Peer(process.execPath, fileURLToPath(new URL("./pool-peer.mjs", import.meta.url)));
 
 function describeTile(tile: Tile): TileDescriptor {
   const { slot, generation, shape, dtype } = tile;
@@ -118,8 +117,9 @@ describe("TilePool.open", () => {
   it("is refused by native work that would write into a read-only pool", async () => {
     const pool = makePool(4096, 1);
     const reader = TilePool.open(pool.id, { readOnly: true });
-    const write = () => native().readPlane(reader.native, 0, 1, "x.tif", 0, 0);
-    expect(write).toThrow(`pool must be writable: ${pool.id} was opened read-only`);
+    await expect(native().readPlane(reader.native, 0, 1, "x.tif", 0, 0)).rejects.toThrow(
+      `pool must be writable: ${pool.id} was opened read-only`,
+    );
     expect((await thrown(() => reader.tryLoan([1, 1], "uint8"))).message).toContain("leases but no loans");
     reader.close();
   });

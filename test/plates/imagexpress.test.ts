@@ -226,6 +226,12 @@ describe(".HTD metadata", () => {
       timepoints: 2,
     });
     expect(parseHtd('"Sites", FALSE\n"XSites", 4\n"YSites", 4').sites).toBe(1);
+    const absurd =
+      '"XSites", 99999999999\n"YSites", 99999999999\n"SiteSelection1", TRUE\n"NWavelengths", 4294967296';
+    expect(parseHtd(absurd)).toMatchObject({ sites: 1, wavelengths: null });
+    // An expression that can split blanks in several ways would take days for these.
+    const blanks = "\t".repeat(20_000);
+    expect(parseHtd(`a${blanks}"x\n${blanks}x"y\n${blanks}"a"b\n"ZSteps",${blanks}3`).zSteps).toBe(3);
     expect(parseHtd("no metadata at all")).toMatchObject({ wells: [], sites: null, zSteps: null });
   });
 
@@ -285,6 +291,14 @@ describe("MetaSeries descriptions", () => {
     expect(
       parseMetaSeries(metaSeries("x", 0).replace('value="um"', 'value="pixel"'))?.pixelSizeUm,
     ).toBeNull();
+  });
+
+  test("of damaged XML are read as far as it goes", () => {
+    const text = metaSeries("GFP", 3).replace(
+      '<prop id="_IllumSetting_"',
+      '<prop id="a<b" <prop id="_IllumSetting_"',
+    );
+    expect(parseMetaSeries(text)).toMatchObject({ imageName: "GFP", zPositionUm: 3, illumination: null });
   });
 
   test("give channel names, pixel size, and the slice distance from stage positions", async () => {

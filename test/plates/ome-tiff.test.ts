@@ -333,11 +333,29 @@ describe("hostile or damaged metadata", () => {
   };
 
   test("pages that a file does not have are unreadable planes", async () => {
-    const plate = await open(omeXml(omeImage({ sizes: { c: 3 } })), [1, 2]);
+    const plate = await open(
+      omeXml(
+        omeImage({
+          sizes: { c: 3 },
+          data: '<TiffData IFD="0" PlaneCount="2"/><TiffData FirstC="2" IFD="2"/>',
+        }),
+      ),
+      [1, 2],
+    );
     expect(plate.planes).toHaveLength(2);
     expect(plate.missing.map((m) => [m.channel, m.kind, m.reason])).toEqual([
       [3, "unreadable", "A01.ome.tif: ERR_METADATA: the metadata says page 2 (from 0); the file has 2"],
     ]);
+  });
+
+  test("an absurd number of planes without pages is told, and the pages are slices", async () => {
+    for (const data of ["<TiffData/>", '<TiffData IFD="0" PlaneCount="1000000"/>']) {
+      const plate = await open(omeXml(omeImage({ sizes: { t: 1e6 }, data })), [1, 2]);
+      expect(plate.planes).toHaveLength(2);
+      expect(plate.notices[0]?.message).toBe(
+        "A01.ome.tif: Image:0 of 1 slices, 1 channels and 1000000 timepoints has no page for 999998 planes, which is not believed; its pages are taken as a stack of slices",
+      );
+    }
   });
 
   test("planes that have no page are missing", async () => {

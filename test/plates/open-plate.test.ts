@@ -4,7 +4,7 @@
 import { chmodSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { openPlate } from "../../lib/plates/index.js";
+import { type FormatOption, formatOptions, openPlate } from "../../lib/plates/index.js";
 import { decodeText } from "../../lib/plates/listing.js";
 import { temporaryFolders } from "../helpers/folder.js";
 import { python, runPython } from "../helpers/shared.js";
@@ -390,14 +390,19 @@ describe("what is no plate", () => {
     const error = await thrown(() => openPlate(root));
     expect([error.code, error.argument]).toEqual(["ERR_PLATE_FORMAT", "pattern"]);
     const lines = error.message.split("\n");
-    expect(lines.slice(0, 7)).toEqual([
+    expect(lines.slice(0, -2)).toEqual([
       `${root} is not a plate of a known layout. It holds 4 TIFF files:`,
       "  exp7-B05_pos0.tif",
       "  exp7-B05_pos1.tif",
       "  exp7-B06_pos0.tif",
       "  ... and 1 more",
       "Looked for:",
+      "  there is no openhcs_metadata.json (OpenHCS)",
       "  no image is named <plate>_<well>[_s<site>][_w<channel>].tif",
+      "  no image is named r01c01f01p01-ch1sk1fk1fl1.tiff (Opera Phenix, Operetta)",
+      "  no image is named <plate>_A01_T0001F001L01A01Z01C01.tif (Yokogawa)",
+      "  no image is named *.ome.tif (OME-TIFF)",
+      "  no image fits Cellomics ArrayScan ({plate}_{well:3}f{site:2}d{channel:1}.tif)",
     ]);
     expect(lines.slice(-2)).toEqual([
       "Say how the files are named, for example:",
@@ -416,6 +421,39 @@ describe("what is no plate", () => {
     ]);
   });
 
+  test("images of two layouts side by side are explained, and each can be asked for", async () => {
+    const root = plateOf({
+      "a/p_A01_s1_w1.tif": page,
+      "a/p_A02_s1_w1.tif": page,
+      "b/r01c01f01p01-ch1sk1fk1fl1.tiff": page,
+      "b/r01c02f01p01-ch1sk1fk1fl1.tiff": page,
+    });
+    const error = await thrown(() => openPlate(root));
+    expect([error.code, error.argument, error.message]).toEqual([
+      "ERR_PLATE_FORMAT",
+      "format",
+      [
+        `${root} holds images of two layouts:`,
+        "  50 % of the images are named <plate>_<well>[_s<site>][_w<channel>].tif",
+        "  50 % of the images are named r01c01f01p01-ch1sk1fk1fl1.tiff (Opera Phenix, Operetta)",
+        "Open the folder that holds one of them, or say which to read: --format imagexpress or --format opera-phenix",
+      ].join("\n"),
+    ]);
+    expect((await openPlate(root, { format: "opera-phenix" })).planes).toHaveLength(2);
+    expect((await openPlate(root, { format: "imagexpress" })).planes).toHaveLength(2);
+  });
+
+  test("a layout that is asked for and not there is said", async () => {
+    const root = plateOf({ "A01_s1_w1.tif": page });
+    const refused = async (format: FormatOption) => (await thrown(() => openPlate(root, { format }))).message;
+    expect(await refused("yokogawa")).toBe(
+      `${root} is not a plate of the layout "yokogawa": none of its 1 TIFF file is one of its planes (no image is named <plate>_A01_T0001F001L01A01Z01C01.tif (Yokogawa))`,
+    );
+    expect(await refused("openhcs")).toBe(
+      "openhcs_metadata.json: there is none in the folder. To read the folder without it, say which layout it has (--format) or how its files are named (--pattern)",
+    );
+  });
+
   test("options that contradict each other are refused before anything is read", async () => {
     const refused = async (options: object) => {
       const error = await thrown(() => openPlate("/nowhere", options));
@@ -423,7 +461,10 @@ describe("what is no plate", () => {
     };
     expect(await refused({ format: "czi" })).toEqual([
       "ERR_INVALID_ARGUMENT",
-      'format: expected "auto", "imagexpress" or "pattern" but received "czi"',
+      `format: expected ${formatOptions
+        .map((name) => `"${name}"`)
+        .join(", ")
+        .replace(/, ([^,]*)$/, " or $1")} but received "czi"`,
     ]);
     expect(await refused({ format: "pattern" })).toEqual([
       "ERR_INVALID_ARGUMENT",

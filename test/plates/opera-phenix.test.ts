@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Opera Phenix and Operetta folders: the mapping proven by pixels and by Bio-Formats, the index, and what is wrong with it.
 
-import { renameSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { formatWell, openPlate } from "../../lib/plates/index.js";
 import { parsePhenixName } from "../../lib/plates/opera-phenix.js";
@@ -244,6 +245,26 @@ describe("a hostile or damaged index", () => {
       ]);
     },
   );
+
+  test("cut or garbled anywhere, the plate opens or an error says why", async () => {
+    const root = folder();
+    phenixPlate(root, { fields: 2 });
+    const path = join(root, "Images", "Index.idx.xml");
+    const good = readFileSync(path, "utf8");
+    const piece = fc.constantFrom("", "<", "</Image>", "999999999", "-1", "..", "&", "\0", '"');
+    await fc.assert(
+      fc.asyncProperty(fc.nat(good.length), fc.nat(40), piece, async (at, length, insert) => {
+        writeFileSync(path, good.slice(0, at) + insert + good.slice(at + length));
+        try {
+          const plate = await openPlate(root);
+          expect(plate.planes).toHaveLength(8);
+        } catch (error) {
+          expect((error as { code: string }).code).toBe("ERR_METADATA");
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
 
   test("with values of the wrong type or beyond any plate, entries count for nothing", async () => {
     const plate = await open(

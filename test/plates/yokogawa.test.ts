@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Yokogawa folders: the mapping proven by pixels and by Bio-Formats, the metadata files, failures, and hostile files.
 
-import { rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { openPlate } from "../../lib/plates/index.js";
 import { bfConvert, bioFormats } from "../helpers/bio-formats.js";
@@ -229,6 +230,31 @@ describe("hostile or damaged metadata", () => {
       ]);
     },
   );
+
+  test("cut or garbled anywhere, the plate opens or an error says why", async () => {
+    const root = folder();
+    yokogawaPlate(root);
+    const names = ["MeasurementData.mlf", "MeasurementDetail.mrf", "exp.mes", "exp.wpi"];
+    const good = names.map((name) => readFileSync(join(root, name), "utf8"));
+    const piece = fc.constantFrom("", "<", "/>", "999999999", "-1", "..", "&", "\0", '"', "ERR");
+    await fc.assert(
+      fc.asyncProperty(fc.nat(3), fc.nat(4000), fc.nat(40), piece, async (which, at, length, insert) => {
+        const text = good[which] as string;
+        const place = at % text.length;
+        writeFileSync(
+          join(root, names[which] as string),
+          text.slice(0, place) + insert + text.slice(place + length),
+        );
+        try {
+          expect((await openPlate(root)).planes).toHaveLength(12);
+        } catch (error) {
+          expect((error as { code: string }).code).toBe("ERR_METADATA");
+        }
+        writeFileSync(join(root, names[which] as string), text);
+      }),
+      { numRuns: 150 },
+    );
+  });
 
   test("records with absurd numbers count for nothing", async () => {
     const root = folder();

@@ -27,11 +27,13 @@ export const typescriptRooms: Readonly<Record<string, readonly string[]>> = {
   native: ["image/dtype"],
   ...below,
   manager: middle,
+  // Knows how to run a pipeline and borrows the report's parts; the generated plate is handed in by the command line.
+  bench: ["orchestrator", ...middle],
   orchestrator: middle,
   omero: middle,
   web: upper,
   // `tilecast serve` and `view` start the web server; a user's pipeline file gets the whole package, as `import "tilecast"` would.
-  cli: ["web", ...upper, "index"],
+  cli: ["web", "bench", ...upper, "index"],
   version: [],
   index: ["web", ...upper],
 };
@@ -46,8 +48,9 @@ export const nativeRooms: Readonly<Record<string, readonly string[]>> = {
   zarr: ["codec"],
   gpu: ["shm", "ops"],
   exec: ["shm", "codec", "tiff", "ops", "zarr", "gpu"],
+  bench: ["codec", "tiff", "ops", "zarr"],
   // The only room that knows Node; nothing includes it.
-  bind: ["shm", "codec", "tiff", "ops", "zarr", "gpu", "exec"],
+  bind: ["bench", "shm", "codec", "tiff", "ops", "zarr", "gpu", "exec"],
 };
 
 /** Path relative to the repository, with forward slashes, and the text. */

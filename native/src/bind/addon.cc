@@ -22,9 +22,13 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   }
   exports.Set("errorCodes", codes);
   InitPool(env, exports);
+  InitChannel(env, exports);
   InitImages(env, exports);
+  InitParts(env, exports);
+  InitTiffWriter(env, exports);
   InitRun(env, exports);
   InitZarr(env, exports);
+  InitBench(env, exports);
   return exports;
 }
 

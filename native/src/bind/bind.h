@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the binding files share: one Init function a noun, and errors of the core as JavaScript errors.
+// What the binding files share: one Init function a noun, and errors of the core as JavaScript
+// errors.
 #pragma once
 
 #include "error.h"
@@ -8,9 +9,13 @@
 namespace tilecast::bind {
 
 void InitPool(Napi::Env env, Napi::Object exports);
+void InitChannel(Napi::Env env, Napi::Object exports);
 void InitImages(Napi::Env env, Napi::Object exports);
+void InitParts(Napi::Env env, Napi::Object exports);
+void InitTiffWriter(Napi::Env env, Napi::Object exports);
 void InitRun(Napi::Env env, Napi::Object exports);
 void InitZarr(Napi::Env env, Napi::Object exports);
+void InitBench(Napi::Env env, Napi::Object exports);
 
 // A JavaScript Error with `code` and, where known, `path`, `page`, `offset`.
 Napi::Error ToJs(Napi::Env env, const Error& error);

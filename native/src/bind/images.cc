@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Reading image files for JavaScript: headers of many files in one promise, single planes into
-// loaned slots, codec versions.
+// Reading image files for JavaScript: headers of many files in one promise, single planes and parts
+// of them into loaned slots, codec versions.
 #include <libdeflate.h>
 #include <lz4.h>
 #include <zstd.h>
@@ -129,18 +129,26 @@ class ScanWorker final : public PromiseWorker {
   std::vector<TiffScanResult> results_;
 };
 
+// A part of a plane, or of a smaller level of it.
+struct PlanePart {
+  int level = 0;
+  bool whole = true;
+  int64_t y = 0, x = 0, height = 0, width = 0;  // px, unless it is whole
+};
+
 class ReadPlaneWorker final : public PromiseWorker {
  public:
   // Takes a lease of its own, so that a release by JavaScript meanwhile cannot give the slot to
   // another writer.
   ReadPlaneWorker(Napi::Env env, std::shared_ptr<TilePool> pool, Loan loan, std::string path,
-                  int page, int sample)
+                  int page, int sample, const PlanePart& part)
       : PromiseWorker(env, "tilecast.readPlane"),
         pool_(std::move(pool)),
         loan_(loan),
         path_(std::move(path)),
         page_(page),
-        sample_(sample) {
+        sample_(sample),
+        part_(part) {
     pool_->AddLease(loan_);
     leased_ = true;
   }
@@ -157,22 +165,37 @@ class ReadPlaneWorker final : public PromiseWorker {
       }
     } const finally{*this};
     reader().Open(path_);
-    layout_ = reader().layout(page_);
+    layout_ = part_.level == 0 ? reader().layout(page_) : reader().level(page_, part_.level);
+    if (part_.whole) {
+      part_.height = layout_.height;
+      part_.width = layout_.width;
+    } else if (part_.height > layout_.height || part_.width > layout_.width) {
+      // Told first: such a size need not fit the slot, or a number.
+      throw Error(Code::kOpShape,
+                  "the region is " + std::to_string(part_.height) + " x " +
+                      std::to_string(part_.width) + ", the image " +
+                      std::to_string(layout_.height) + " x " + std::to_string(layout_.width),
+                  path_, page_);
+    }
     const Plane dst =
-        PackedPlane(pool_->data(loan_.slot), layout_.dtype, layout_.height, layout_.width);
+        PackedPlane(pool_->data(loan_.slot), layout_.dtype, part_.height, part_.width);
     if (static_cast<uint64_t>(dst.bytes()) > pool_->slot_bytes()) {
       throw Error(Code::kSlotTooSmall,
                   "the image needs " + std::to_string(dst.bytes()) + " bytes, a slot has " +
                       std::to_string(pool_->slot_bytes()) + "; create the pool with larger slots",
                   path_, page_);
     }
-    reader().ReadPlane(page_, sample_, dst);
+    if (part_.whole && part_.level == 0) {
+      reader().ReadPlane(page_, sample_, dst);
+    } else {
+      reader().ReadRegion(page_, part_.level, sample_, part_.y, part_.x, dst);
+    }
   }
 
   Napi::Value Result(Napi::Env env) override {
     Napi::Object o = Napi::Object::New(env);
-    o.Set("width", static_cast<double>(layout_.width));
-    o.Set("height", static_cast<double>(layout_.height));
+    o.Set("width", static_cast<double>(part_.width));
+    o.Set("height", static_cast<double>(part_.height));
     o.Set("dtype", std::string(DTypeName(layout_.dtype)));
     return o;
   }
@@ -198,7 +221,43 @@ class ReadPlaneWorker final : public PromiseWorker {
   std::string path_;
   int page_;
   int sample_;
+  PlanePart part_;
   TiffPage layout_;
+};
+
+class LevelsWorker final : public PromiseWorker {
+ public:
+  LevelsWorker(Napi::Env env, std::string path, int page)
+      : PromiseWorker(env, "tilecast.imageLevels"), path_(std::move(path)), page_(page) {}
+
+ protected:
+  void Work() override {
+    TiffReader reader;
+    reader.Open(path_);
+    const int n = reader.levels(page_);
+    for (int i = 0; i < n; ++i) levels_.push_back(reader.level(page_, i));
+  }
+
+  Napi::Value Result(Napi::Env env) override {
+    Napi::Array all = Napi::Array::New(env, levels_.size());
+    for (size_t i = 0; i < levels_.size(); ++i) {
+      const TiffPage& p = levels_[i];
+      Napi::Object o = Napi::Object::New(env);
+      o.Set("width", static_cast<double>(p.width));
+      o.Set("height", static_cast<double>(p.height));
+      o.Set("samples", p.samples);
+      o.Set("dtype", std::string(DTypeName(p.dtype)));
+      o.Set("chunkWidth", static_cast<double>(p.chunk_width));
+      o.Set("chunkHeight", static_cast<double>(p.chunk_height));
+      all.Set(static_cast<uint32_t>(i), o);
+    }
+    return all;
+  }
+
+ private:
+  std::string path_;
+  int page_;
+  std::vector<TiffPage> levels_;
 };
 
 Napi::Value ScanImages(const Napi::CallbackInfo& info) {
@@ -223,6 +282,34 @@ Napi::Value ScanImages(const Napi::CallbackInfo& info) {
   });
 }
 
+PlanePart ToPart(const Napi::Value& value) {
+  PlanePart part;
+  if (value.IsUndefined()) return part;
+  if (!value.IsObject()) throw InvalidArgument(value.Env(), "options must be an object");
+  const auto o = value.As<Napi::Object>();
+  constexpr auto max = static_cast<uint32_t>(std::numeric_limits<int32_t>::max());
+  if (o.Has("level")) part.level = static_cast<int>(ToUint32(o.Get("level"), "level", max));
+  if (!o.Has("region")) return part;
+  if (!o.Get("region").IsObject()) throw InvalidArgument(o.Env(), "region must be an object");
+  const auto region = o.Get("region").As<Napi::Object>();
+  part.whole = false;
+  part.y = ToUint32(region.Get("y"), "region.y", max);
+  part.x = ToUint32(region.Get("x"), "region.x", max);
+  part.height = ToUint32(region.Get("height"), "region.height", max);
+  part.width = ToUint32(region.Get("width"), "region.width", max);
+  return part;
+}
+
+Napi::Value ImageLevels(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Rejecting(env, [&]() -> Napi::Value {
+    constexpr auto max = static_cast<uint32_t>(std::numeric_limits<int>::max());
+    return (new LevelsWorker(env, ToPath(info[0], "path"),
+                             static_cast<int>(ToUint32(info[1], "page", max))))
+        ->Start();
+  });
+}
+
 Napi::Value ReadPlane(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return Rejecting(env, [&]() -> Napi::Value {
@@ -234,7 +321,8 @@ Napi::Value ReadPlane(const Napi::CallbackInfo& info) {
     std::string path = ToPath(info[3], "path");
     const auto page = static_cast<int>(ToUint32(info[4], "page", max_int));
     const auto sample = static_cast<int>(ToUint32(info[5], "sample", max_int));
-    return (new ReadPlaneWorker(env, std::move(pool), loan, std::move(path), page, sample))
+    return (new ReadPlaneWorker(env, std::move(pool), loan, std::move(path), page, sample,
+                                ToPart(info[6])))
         ->Start();
   });
 }
@@ -255,6 +343,7 @@ Napi::Value Versions(const Napi::CallbackInfo& info) {
 void InitImages(Napi::Env env, Napi::Object exports) {
   exports.Set("scanImages", Napi::Function::New(env, ScanImages, "scanImages"));
   exports.Set("readPlane", Napi::Function::New(env, ReadPlane, "readPlane"));
+  exports.Set("imageLevels", Napi::Function::New(env, ImageLevels, "imageLevels"));
   exports.Set("versions", Napi::Function::New(env, Versions, "versions"));
 }
 

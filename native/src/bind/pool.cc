@@ -25,8 +25,9 @@ class PoolObject;
 // function.
 struct Environment : std::enable_shared_from_this<Environment> {
   Napi::FunctionReference constructor;
-  std::shared_ptr<TilePool> made;  // by `create`, `attach` or `open`, on its way into the constructor
-  bool attached = false;           // not by `create`
+  std::shared_ptr<TilePool>
+      made;               // by `create`, `attach` or `open`, on its way into the constructor
+  bool attached = false;  // not by `create`
   std::set<PoolObject*> open;
 };
 
@@ -268,8 +269,7 @@ Napi::Value PoolObject::ExportSlot(const Napi::CallbackInfo& info) {
   const auto& pool = Open(env);
   const std::string name = ToText(info[2], "name");
   const auto reader = static_cast<uint32_t>(ToInteger(info[3], "readerPid", INT32_MAX));
-  const PoolExport report =
-      Guard(env, [&] { return pool->Export(ToLoan(info), name, reader); });
+  const PoolExport report = Guard(env, [&] { return pool->Export(ToLoan(info), name, reader); });
   Napi::Object object = Napi::Object::New(env);
   object.Set("name", Napi::String::New(env, report.name));
   object.Set("copied", Napi::Boolean::New(env, report.copied));

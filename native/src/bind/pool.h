@@ -10,8 +10,9 @@
 namespace tilecast::bind {
 
 // The pool behind a NativeTilePool of this very copy of the addon. Throws a JavaScript error:
-// ERR_INVALID_ARGUMENT for anything else and for one that was opened read-only, ERR_POOL_CLOSED after close(). The pointer keeps the
-// pool's memory mapped, also when JavaScript closes the pool meanwhile.
+// ERR_INVALID_ARGUMENT for anything else and for one that was opened read-only, ERR_POOL_CLOSED
+// after close(). The pointer keeps the pool's memory mapped, also when JavaScript closes the pool
+// meanwhile.
 std::shared_ptr<TilePool> UnwrapPool(const Napi::Value& value);
 
 }  // namespace tilecast::bind

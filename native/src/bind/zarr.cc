@@ -88,7 +88,7 @@ class ReadZarrPlaneWorker final : public PromiseWorker {
   // Takes a lease of its own, as readPlane does for TIFFs.
   ReadZarrPlaneWorker(Napi::Env env, std::shared_ptr<TilePool> pool, Loan loan,
                       std::shared_ptr<const ZarrArray> array, std::vector<int64_t> index, int64_t y,
-                      int64_t x, int64_t height, int64_t width)
+                      int64_t x, int64_t height, int64_t width, const Napi::Value& fetched)
       : PromiseWorker(env, "tilecast.readZarrPlane"),
         pool_(std::move(pool)),
         loan_(loan),
@@ -98,6 +98,7 @@ class ReadZarrPlaneWorker final : public PromiseWorker {
         x_(x),
         height_(height),
         width_(width) {
+    if (!fetched.IsUndefined()) Fetch(fetched);
     pool_->AddLease(loan_);
     leased_ = true;
   }
@@ -126,7 +127,11 @@ class ReadZarrPlaneWorker final : public PromiseWorker {
     }
     // One a libuv thread: its buffers, codec contexts and decoded chunks are kept between calls.
     thread_local ZarrPlaneReader reader({size_t{64} << 20});
-    reader.Read(*array_, index_, y_, x_, dst);
+    if (fetched_.IsEmpty()) {
+      reader.Read(*array_, index_, y_, x_, dst);
+    } else {
+      reader.Read(*array_, chunks_, index_, y_, x_, dst);
+    }
   }
 
   Napi::Value Result(Napi::Env env) override {
@@ -138,6 +143,28 @@ class ReadZarrPlaneWorker final : public PromiseWorker {
   }
 
  private:
+  // An object from names of files to their bytes, or null for those that there are not.
+  void Fetch(const Napi::Value& fetched) {
+    const Napi::Env env = fetched.Env();
+    if (!fetched.IsObject()) throw InvalidArgument(env, "fetched must be an object");
+    const auto object = fetched.As<Napi::Object>();
+    const Napi::Array names = object.GetPropertyNames();
+    for (uint32_t i = 0; i < names.Length(); ++i) {
+      const Napi::Value name = names.Get(i);
+      const Napi::Value bytes = object.Get(name);
+      std::span<const uint8_t> span;
+      if (bytes.IsTypedArray()) {
+        const auto array = bytes.As<Napi::Uint8Array>();
+        // An empty file is a file: it has an address.
+        static constexpr uint8_t kNothing = 0;
+        span = {array.ByteLength() == 0 ? &kNothing : array.Data(), array.ByteLength()};
+      } else if (!bytes.IsNull()) {
+        throw InvalidArgument(env, "fetched: every value must be a Uint8Array or null");
+      }
+      chunks_.emplace(name.ToString().Utf8Value(), span);
+    }
+    fetched_ = Napi::Persistent(object);
+  }
   void Release() {
     if (!std::exchange(leased_, false)) return;
     try {
@@ -153,6 +180,8 @@ class ReadZarrPlaneWorker final : public PromiseWorker {
   std::shared_ptr<const ZarrArray> array_;
   std::vector<int64_t> index_;
   int64_t y_, x_, height_, width_;
+  Napi::ObjectReference fetched_;  // keeps the bytes
+  FetchedChunks chunks_;
 };
 
 class StatZarrWorker final : public PromiseWorker {
@@ -217,7 +246,7 @@ class ZarrArrayObject : public Napi::ObjectWrap<ZarrArrayObject> {
   const std::shared_ptr<const ZarrArray>& array() const { return array_; }
 
  private:
-  // readPlane(pool, slot, generation, index, y, x, height, width)
+  // readPlane(pool, slot, generation, index, y, x, height, width[, fetched])
   Napi::Value ReadPlane(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return Rejecting(env, [&]() -> Napi::Value {
@@ -227,7 +256,8 @@ class ZarrArrayObject : public Napi::ObjectWrap<ZarrArrayObject> {
                       ToUint32(info[2], "generation", max)};
       return (new ReadZarrPlaneWorker(env, std::move(pool), loan, array_, ToIndex(info[3]),
                                       ToInt64(info[4], "y"), ToInt64(info[5], "x"),
-                                      ToInt64(info[6], "height"), ToInt64(info[7], "width")))
+                                      ToInt64(info[6], "height"), ToInt64(info[7], "width"),
+                                      info[8]))
           ->Start();
     });
   }

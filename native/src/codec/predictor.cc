@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// TIFF predictors: sequential by nature, so they run on rows that the decoder has just left in the
-// cache.
+// TIFF predictors: undoing them is sequential by nature, so that it runs on rows that the decoder
+// has just left in the cache; applying them is not.
 #include "codec/predictor.h"
 
 #include <bit>
@@ -68,6 +68,31 @@ void Interleave(uint8_t* row, const uint8_t* planes, size_t count) {
   }
 }
 
+// Each output depends on inputs only: compilers vectorise it.
+template <class T>
+void Difference(const uint8_t* src, size_t width, uint8_t* dst) {
+  std::memcpy(dst, src, sizeof(T));
+  for (size_t x = 1; x < width; ++x) {
+    Store<T>(dst + x * sizeof(T),
+             static_cast<T>(Load<T>(src + x * sizeof(T)) - Load<T>(src + (x - 1) * sizeof(T))));
+  }
+}
+
+// Byte planes, the most significant first, each byte less the one before it; a plane's first byte
+// follows the last of the plane before.
+template <class T>
+void SplitAndDifference(const uint8_t* src, size_t width, uint8_t* dst) {
+  for (size_t b = 0; b < sizeof(T); ++b) {
+    const size_t from = sizeof(T) - 1 - b;
+    uint8_t* const out = dst + b * width;
+    out[0] =
+        static_cast<uint8_t>(src[from] - (b == 0 ? 0 : src[(width - 1) * sizeof(T) + from + 1]));
+    for (size_t x = 1; x < width; ++x) {
+      out[x] = static_cast<uint8_t>(src[x * sizeof(T) + from] - src[(x - 1) * sizeof(T) + from]);
+    }
+  }
+}
+
 }  // namespace
 
 void SwapBytes(void* data, size_t size, size_t count) {
@@ -112,6 +137,34 @@ void UndoFloatingPoint(void* row, size_t size, size_t width, size_t samples, uin
     Interleave<uint32_t>(p, scratch, count);
   } else if (size == 8) {
     Interleave<uint64_t>(p, scratch, count);
+  }
+}
+
+void ApplyHorizontal(const void* src, size_t size, size_t width, void* dst) {
+  const auto* from = static_cast<const uint8_t*>(src);
+  auto* to = static_cast<uint8_t*>(dst);
+  if (width == 0) return;
+  if (size == 1) {
+    Difference<uint8_t>(from, width, to);
+  } else if (size == 2) {
+    Difference<uint16_t>(from, width, to);
+  } else if (size == 4) {
+    Difference<uint32_t>(from, width, to);
+  } else if (size == 8) {
+    Difference<uint64_t>(from, width, to);
+  }
+}
+
+void ApplyFloatingPoint(const void* src, size_t size, size_t width, void* dst) {
+  const auto* from = static_cast<const uint8_t*>(src);
+  auto* to = static_cast<uint8_t*>(dst);
+  if (width == 0) return;
+  if (size == 2) {
+    SplitAndDifference<uint16_t>(from, width, to);
+  } else if (size == 4) {
+    SplitAndDifference<uint32_t>(from, width, to);
+  } else if (size == 8) {
+    SplitAndDifference<uint64_t>(from, width, to);
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Undoes TIFF predictors and byte order in place, a row at a time.
+// TIFF predictors, both ways, and byte order, a row at a time.
 #pragma once
 
 #include <cstddef>
@@ -19,5 +19,11 @@ void UndoHorizontal(void* row, size_t size, size_t width, size_t samples);
 // significant first in either byte order, and differenced. Leaves native-endian floats. `scratch`
 // holds width * samples * size bytes. size: 2, 4 or 8.
 void UndoFloatingPoint(void* row, size_t size, size_t width, size_t samples, uint8_t* scratch);
+
+// The other way, for writing: from `width` pixels of one native-endian sample at `src` to what a
+// file stores, at `dst`; the two do not overlap. Neither needs alignment. size: 1, 2, 4 or 8.
+void ApplyHorizontal(const void* src, size_t size, size_t width, void* dst);
+// size: 2, 4 or 8.
+void ApplyFloatingPoint(const void* src, size_t size, size_t width, void* dst);
 
 }  // namespace tilecast

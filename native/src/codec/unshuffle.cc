@@ -120,6 +120,7 @@ inline __m128i TransposeBits(__m128i x) {
 
 void Unshuffle(const uint8_t* const* planes, size_t first, size_t count, size_t size,
                uint8_t* out) {
+  if (count == 0) return;
   switch (size) {
     case 1:
       std::memcpy(out, planes[0] + first, count);

@@ -11,19 +11,22 @@ namespace tilecast {
 
 enum class EstimateMethod : uint8_t { kMedian, kMean };
 
-// Retrospective illumination correction (Singh et al., J. Microscopy 256(3), 2014; CellProfiler's CorrectIlluminationCalculate "All",
-// fit by smoothing): per pixel the median (or mean) over images, smoothed, scaled to mean 1.
+// Retrospective illumination correction (Singh et al., J. Microscopy 256(3), 2014; CellProfiler's
+// CorrectIlluminationCalculate "All", fit by smoothing): per pixel the median (or mean) over
+// images, smoothed, scaled to mean 1.
 //
-// To bound memory each image is first reduced by block means of `factor` (BlockMean). The reduced statistic is smoothed by a Gaussian of
-// sigma / factor (scipy's reflect boundary), enlarged bilinearly (EnlargeBilinear), divided by its own mean over all full-size pixels
-// (float64) and floored at 0.05, so that a dark corner cannot blow up noise more than twentyfold.
+// To bound memory each image is first reduced by block means of `factor` (BlockMean). The reduced
+// statistic is smoothed by a Gaussian of sigma / factor (scipy's reflect boundary), enlarged
+// bilinearly (EnlargeBilinear), divided by its own mean over all full-size pixels (float64) and
+// floored at 0.05, so that a dark corner cannot blow up noise more than twentyfold.
 class IlluminationEstimator {
  public:
   IlluminationEstimator(int64_t height, int64_t width, int64_t factor, int images);
 
   // Thread-safe for distinct indexes. `image` has the estimator's size (kOpShape otherwise).
   void Add(int index, const Plane& image, float background);
-  // float32 field, height x width. Images never added (failed planes) are left out; none at all is kInvalidArgument.
+  // float32 field, height x width. Images never added (failed planes) are left out; none at all is
+  // kInvalidArgument.
   std::vector<float> Finish(EstimateMethod method, double sigma) const;
 
   int64_t height() const { return height_; }

@@ -26,8 +26,8 @@ void Program::Finalize() {
     use(op.out);
     for (const int r : op.inputs) use(r);
   }
-  // An instruction's output is taken before its inputs are given back; a projection that reads its planes itself needs one slot to read
-  // into, and a mean or sum one more for its accumulator.
+  // An instruction's output is taken before its inputs are given back; a projection that reads its
+  // planes itself needs one slot to read into, and a mean or sum one more for its accumulator.
   int alive = 0;
   slots = 0;
   for (size_t i = 0; i < code.size(); ++i) {
@@ -38,7 +38,8 @@ void Program::Finalize() {
       temporary = op.projection == Projection::kMax ? (op.sources.size() > 1 ? 1 : 0) : 2;
     }
     if (op.kind == OpKind::kProjectRegs) temporary = op.projection == Projection::kMax ? 0 : 1;
-    if (op.kind == OpKind::kWriteImage || op.kind == OpKind::kWriteLabels) temporary = 1;  // pyramid
+    if (op.kind == OpKind::kWriteImage || op.kind == OpKind::kWriteLabels)
+      temporary = 1;  // pyramid
     slots = std::max(slots, alive + temporary);
     for (int r = 0; r < registers; ++r) {
       if (last_use[static_cast<size_t>(r)] == static_cast<int>(i)) --alive;

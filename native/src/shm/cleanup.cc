@@ -125,11 +125,11 @@ void FormatName(char (&out)[kNameBytes], std::string_view id, int64_t n) {
   *p = 0;
 }
 
-void UnlinkName(const char* name) {
+void UnlinkName(const char (&name)[kNameBytes]) {
 #ifdef __linux__
   // POSIX lists unlink as async-signal-safe, shm_unlink not.
   char path[kNameBytes + 8] = "/dev/shm";
-  std::strncpy(path + 8, name, kNameBytes - 1);
+  std::memcpy(path + 8, name, sizeof(name));
   unlink(path);
 #else
   shm_unlink(name);

@@ -19,18 +19,19 @@ inline constexpr int64_t kChannelName = -2;
 void FormatName(char (&out)[kNameBytes], std::string_view id, int64_t n);
 
 // Removes a name as FormatName writes it. Async-signal-safe.
-void UnlinkName(const char* name);
+void UnlinkName(const char (&name)[kNameBytes]);
 // Removes an export's name if it still is that object's: whoever reads it may have removed it, and
 // another program may have taken the name since. Async-signal-safe.
 void UnlinkExport(const ExportEntry& entry);
 
-// Enters a pool (a channel: slots == kChannelSlots) *before* its first object exists, so that a signal at any moment leaves nothing
-// behind. Returns a handle, or -1 when kMaxRegistered pools are open. The first call registers the
-// exit hook. Every call takes over SIGINT, SIGTERM and SIGHUP where a signal would end the process:
-// the default action, or a one-shot handler (Node's own, which resets the terminal and re-raises).
-// Where a program handles the signal itself, as JavaScript's process.on("SIGINT") does through
-// libuv, nothing is touched: it decides when to exit, and the exit hook then cleans up. A handler
-// that is installed later replaces ours, to the same effect.
+// Enters a pool (a channel: slots == kChannelSlots) *before* its first object exists, so that a
+// signal at any moment leaves nothing behind. Returns a handle, or -1 when kMaxRegistered pools are
+// open. The first call registers the exit hook. Every call takes over SIGINT, SIGTERM and SIGHUP
+// where a signal would end the process: the default action, or a one-shot handler (Node's own,
+// which resets the terminal and re-raises). Where a program handles the signal itself, as
+// JavaScript's process.on("SIGINT") does through libuv, nothing is touched: it decides when to
+// exit, and the exit hook then cleans up. A handler that is installed later replaces ours, to the
+// same effect.
 int RegisterPool(std::string_view id, uint32_t slots);
 // Names that go with the pool's; the entries must stay mapped until the pool is unlinked.
 void SetPoolExports(int handle, const ExportEntry* exports);

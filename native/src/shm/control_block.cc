@@ -76,8 +76,8 @@ void ControlBlock::Check(const OpenedObject& object) {
   const ObjectHeader& header = object.header();
   const auto expect = [&](const char* what, uint64_t expected, uint64_t got) {
     if (expected == got) return;
-    throw Error(Code::kPoolVersion, std::string("the tile pool ") + header.id + " has " + what + " " +
-                                        std::to_string(got) + ", expected " +
+    throw Error(Code::kPoolVersion, std::string("the tile pool ") + header.id + " has " + what +
+                                        " " + std::to_string(got) + ", expected " +
                                         std::to_string(expected) +
                                         ": it is damaged, or of another version of tilecast");
   };
@@ -181,7 +181,8 @@ bool ControlBlock::AddLease(uint32_t slot, uint32_t generation) {
     return true;
   }
   count = Count(generation, kBusy);
-  own.compare_exchange_strong(count, Count(generation, 0));  // fails when a new loan began meanwhile
+  own.compare_exchange_strong(count,
+                              Count(generation, 0));  // fails when a new loan began meanwhile
   return false;
 }
 
@@ -203,7 +204,8 @@ ControlBlock::Change ControlBlock::DropLease(uint32_t slot, uint32_t generation)
   }
   const uint64_t word = slots_[slot].word.fetch_and(~uint64_t{self_});
   count = Count(generation, kBusy);
-  own.compare_exchange_strong(count, Count(generation, 0));  // fails when a new loan began meanwhile
+  own.compare_exchange_strong(count,
+                              Count(generation, 0));  // fails when a new loan began meanwhile
   if ((Holders(word) & self_) == 0) return Change::kStale;
   if (Holders(word) != self_) return Change::kShared;
   MarkFree(slot);

@@ -52,10 +52,11 @@ struct SlotEntry {
 
 enum class ExportState : uint32_t { kEmpty = 0, kClaimed = 1, kLive = 2 };
 
-// A slot's throw-away second name. Written before the name exists, so that it is found if its maker dies.
+// A slot's throw-away second name. Written before the name exists, so that it is found if its maker
+// dies.
 struct ExportEntry {
   std::atomic<uint64_t> owner;  // row << 32 | ExportState
-  uint64_t inode;               // of the object behind the name; 0 not known: not made yet
+  std::atomic<uint64_t> inode;  // of the object behind the name; 0 not known: not made yet
   uint32_t slot;
   uint32_t generation;
   uint32_t reader_pid;  // 0: nobody in particular
@@ -76,7 +77,8 @@ static_assert(sizeof(ControlHeader) == 320);
 static_assert(offsetof(SlotEntry, word) == 0 && sizeof(SlotEntry) == 64);
 static_assert(offsetof(ExportEntry, inode) == 8 && offsetof(ExportEntry, slot) == 16);
 static_assert(offsetof(ExportEntry, generation) == 20 && offsetof(ExportEntry, reader_pid) == 24);
-static_assert(offsetof(ExportEntry, copied) == 28 && offsetof(ExportEntry, reader_start_time) == 32);
+static_assert(offsetof(ExportEntry, copied) == 28 &&
+              offsetof(ExportEntry, reader_start_time) == 32);
 static_assert(offsetof(ExportEntry, name) == 40 && sizeof(ExportEntry) == 128);
 
 constexpr uint32_t Generation(uint64_t word) {
@@ -87,8 +89,9 @@ constexpr uint32_t Holders(uint64_t word) {
 }
 
 // This process's view of a control object; does not own the mapping. Every method is safe from any
-// thread, and lock-free but for one case: a thread that takes this process's first lease on another process's
-// loan, or gives back the last one, makes other threads that want the same slot wait for its next instruction.
+// thread, and lock-free but for one case: a thread that takes this process's first lease on another
+// process's loan, or gives back the last one, makes other threads that want the same slot wait for
+// its next instruction.
 class ControlBlock {
  public:
   enum class Change { kStale, kShared, kFreed };
@@ -115,11 +118,11 @@ class ControlBlock {
   // Free slots at this moment, by the bitmap.
   uint32_t CountFree() const;
 
-  // Takes away every lease of a row: of a dead process (under the Janitor's lock), or of this one as it leaves.
-  // Returns how many slots became free.
+  // Takes away every lease of a row: of a dead process (under the Janitor's lock), or of this one
+  // as it leaves. Returns how many slots became free.
   uint32_t Reclaim(uint32_t row);
-  // Sets the bit of every free slot whose bit is missing (a process that dies between clearing it and
-  // taking the slot would hide the slot), and recounts the slots in use.
+  // Sets the bit of every free slot whose bit is missing (a process that dies between clearing it
+  // and taking the slot would hide the slot), and recounts the slots in use.
   void Repair();
 
   // Whether processes other than this one may be attached.

@@ -83,7 +83,6 @@ ExportReport ExportTable::Add(uint32_t slot, uint32_t generation, std::string na
     struct stat status{};
     const bool has_source = LookAt(AT_FDCWD, source.c_str(), status);
     ExportReport report{name, false, "", memory_.slot_bytes()};
-    entry->inode = has_source ? status.st_ino : 0;
     entry->slot = slot;
     entry->generation = generation;
     entry->reader_pid = reader_pid;
@@ -92,6 +91,8 @@ ExportReport ExportTable::Add(uint32_t slot, uint32_t generation, std::string na
     std::memset(entry->name, 0, sizeof(entry->name));
     std::memcpy(entry->name, name.data(), name.size());
     // Whoever cleans up after us compares inodes, so it may find this entry before the link exists.
+    // Last: with the name of an earlier export it would point at somebody else's.
+    entry->inode.store(has_source ? status.st_ino : 0);
     const int err = !has_source ? ENOENT : link(source.c_str(), target.c_str()) == 0 ? 0 : errno;
     if (err == EEXIST) throw Taken(name);
     if (err != 0) {
@@ -131,8 +132,7 @@ std::optional<ExportTable::Removed> ExportTable::Remove(const std::string& name)
 
 std::optional<ExportTable::Removed> ExportTable::RemoveOneOfDeadReader() {
   return RemoveIf([](const ExportEntry& entry) {
-    return entry.reader_pid != 0 &&
-           !IsAlive({entry.reader_pid, entry.reader_start_time, 0});
+    return entry.reader_pid != 0 && !IsAlive({entry.reader_pid, entry.reader_start_time, 0});
   });
 }
 

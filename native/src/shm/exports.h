@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Slots under a second, throw-away name, for readers that understand "name, dtype, shape, offset 0".
+// Slots under a second, throw-away name, for readers that understand "name, dtype, shape, offset
+// 0".
 #pragma once
 
 #include <cstdint>
@@ -31,9 +32,9 @@ class ExportTable {
   ExportTable(ControlBlock& control, const SlotMemory& memory)
       : control_(control), memory_(memory) {}
 
-  // The caller has taken the lease that the export keeps (a copy keeps none). An empty `name` is made up.
-  // Throws kInvalidArgument for a name that cannot be or is taken, kPoolMemory when the table or
-  // /dev/shm is full.
+  // The caller has taken the lease that the export keeps (a copy keeps none). An empty `name` is
+  // made up. Throws kInvalidArgument for a name that cannot be or is taken, kPoolMemory when the
+  // table or /dev/shm is full.
   ExportReport Add(uint32_t slot, uint32_t generation, std::string name, uint32_t reader_pid);
   // Removes an export of this process. Nothing where there is none of this name.
   std::optional<Removed> Remove(const std::string& name);

@@ -7,8 +7,8 @@
 
 namespace tilecast::shm {
 
-// Sleeps while *word == expected, at most `timeout_ms`. Returns for any other reason too: the caller
-// looks again. Where there is no futex it sleeps a millisecond.
+// Sleeps while *word == expected, at most `timeout_ms`. Returns for any other reason too: the
+// caller looks again. Where there is no futex it sleeps a millisecond.
 void FutexWait(const std::atomic<uint32_t>* word, uint32_t expected, uint32_t timeout_ms);
 void FutexWakeAll(const std::atomic<uint32_t>* word);
 

@@ -50,7 +50,8 @@ struct ObjectHeader {
 };
 
 struct ProcessEntry {
-  std::atomic<uint64_t> owner;  // pid << 32 | ProcessState: one word, so that a claim is never nameless
+  std::atomic<uint64_t>
+      owner;  // pid << 32 | ProcessState: one word, so that a claim is never nameless
   std::atomic<uint64_t> start_time;
   std::atomic<uint64_t> pid_namespace;
   uint64_t reserved[5];
@@ -98,9 +99,9 @@ std::string HumanBytes(uint64_t bytes);
 // functions that take a name exist in this form only since glibc 2.33.)
 bool LookAt(int folder, const char* name, struct stat& status);
 
-// A control object that another process made, mapped. Waits up to five seconds for one that is being built.
-// Throws kInvalidArgument (an impossible id), kPoolNotFound (no such object, or its maker died),
-// kPoolVersion (other magic or version), kIo (another user's).
+// A control object that another process made, mapped. Waits up to five seconds for one that is
+// being built. Throws kInvalidArgument (an impossible id), kPoolNotFound (no such object, or its
+// maker died), kPoolVersion (other magic or version), kIo (another user's).
 struct OpenedObject {
   int fd = -1;
   std::byte* memory = nullptr;
@@ -136,10 +137,11 @@ class ProcessTable {
   uint32_t count_ = 0;
 };
 
-// Clears rows of dead processes: `reclaim(row)` takes away everything that the row stands for, then the row is freed.
-// One janitor at a time, by a lock on the object's file that the kernel drops when its holder dies, because a
-// row that another janitor has freed meanwhile may belong to a newcomer. Dying half-way is harmless: the row is
-// still dead, and reclaim takes away the same things again. Does nothing when another janitor is at work.
+// Clears rows of dead processes: `reclaim(row)` takes away everything that the row stands for, then
+// the row is freed. One janitor at a time, by a lock on the object's file that the kernel drops
+// when its holder dies, because a row that another janitor has freed meanwhile may belong to a
+// newcomer. Dying half-way is harmless: the row is still dead, and reclaim takes away the same
+// things again. Does nothing when another janitor is at work.
 class Janitor {
  public:
   Janitor() = default;

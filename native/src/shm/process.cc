@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Identity and liveness from /proc, which needs no permission that a process of the same user lacks.
+// Identity and liveness from /proc, which needs no permission that a process of the same user
+// lacks.
 #include "shm/process.h"
 
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Creation and opening of the shared-memory objects. Allocation happens here and nowhere else, so that a full
-// /dev/shm is an error and never a SIGBUS.
+// Creation and opening of the shared-memory objects. Allocation happens here and nowhere else, so
+// that a full /dev/shm is an error and never a SIGBUS.
 #include "shm/slot_memory.h"
 
 #include <fcntl.h>
@@ -64,10 +64,7 @@ void Prefault(std::byte* memory, uint64_t bytes) {
 
 SlotMemory::SlotMemory(uint64_t slot_bytes, uint32_t slots, uint64_t control_bytes,
                        const Format& format)
-    : slot_bytes_(slot_bytes),
-      slots_(slots),
-      control_bytes_(control_bytes),
-      maker_pid_(getpid()) {
+    : slot_bytes_(slot_bytes), slots_(slots), control_bytes_(control_bytes), maker_pid_(getpid()) {
   try {
     Allocate(format);
   } catch (...) {

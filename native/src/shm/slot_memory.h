@@ -15,8 +15,8 @@ namespace tilecast::shm {
 class SlotMemory {
  public:
   // Makes the objects; `format` lays out the control object before the first slot exists, so that
-  // whoever finds half a pool knows its maker. Throws kPoolMemory (with what was asked, what is free
-  // and what to do); then nothing is left behind. `slot_bytes` is a multiple of the page.
+  // whoever finds half a pool knows its maker. Throws kPoolMemory (with what was asked, what is
+  // free and what to do); then nothing is left behind. `slot_bytes` is a multiple of the page.
   using Format = std::function<void(std::byte* control, const std::string& id)>;
   SlotMemory(uint64_t slot_bytes, uint32_t slots, uint64_t control_bytes, const Format& format);
   // Takes over an opened and checked control object; MapSlots then maps the slots of its pool.

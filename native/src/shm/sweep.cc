@@ -66,8 +66,7 @@ struct Look {
   bool opened = false;
 
   Look(int folder, const std::string& name) {
-    const int fd =
-        openat(folder, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    const int fd = openat(folder, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0) return;
     opened = fstat(fd, &status) == 0 && OwnFile(status);
     bytes = static_cast<uint64_t>(status.st_size);
@@ -121,7 +120,8 @@ SweepReport Sweep(std::string_view only, int64_t unfinished_seconds) {
     }
   }
   for (const auto& [id, names] : pools) {
-    // The directory may have been read while the pool was being made: ask for the control object by name.
+    // The directory may have been read while the pool was being made: ask for the control object by
+    // name.
     bool keep = false, found = false;
     for (const char* suffix : {"-c", "-q"}) {
       const std::string control = "tc-" + id + suffix;
@@ -129,7 +129,8 @@ SweepReport Sweep(std::string_view only, int64_t unfinished_seconds) {
       if (!LookAt(folder.fd(), control.c_str(), status)) continue;
       found = true;
       const Look look(folder.fd(), control);
-      keep = !look.opened || (look.valid() ? look.HasOwner() : !IsOld(look.status, unfinished_seconds));
+      keep = !look.opened ||
+             (look.valid() ? look.HasOwner() : !IsOld(look.status, unfinished_seconds));
       if (!keep && look.valid()) look.UnlinkExports();
     }
     if (keep) continue;

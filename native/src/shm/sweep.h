@@ -7,7 +7,7 @@
 
 namespace tilecast::shm {
 
-inline constexpr int64_t kUnfinishedSeconds = 10;
+inline constexpr int64_t kUnfinishedSeconds = 5;
 
 struct SweepReport {
   uint32_t pools = 0;    // pools and channels whose owners are all dead
@@ -16,9 +16,9 @@ struct SweepReport {
 };
 
 // Removes every tc-* object of this user whose pool has no living creator and no living attached
-// process, and those that were never finished (no valid magic, or slots without a control object, for
-// kUnfinishedSeconds). Of any layout version. Never touches an object of another user. Needs /dev/shm; does
-// nothing elsewhere.
+// process, and those that were never finished (no valid magic, or slots without a control object,
+// for kUnfinishedSeconds). Of any layout version. Never touches an object of another user. Needs
+// /dev/shm; does nothing elsewhere.
 SweepReport SweepSharedMemory();
 // The same for one pool or channel.
 SweepReport SweepOne(const std::string& id, int64_t unfinished_seconds = kUnfinishedSeconds);

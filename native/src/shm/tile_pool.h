@@ -21,10 +21,10 @@ struct Loan {
 
 // What a process may do with a pool that another one made.
 enum class PoolAccess : uint8_t {
-  kWrite,    // everything but closing it
-  kRead,     // leases, but no loans: the slots are mapped without write access, a write is a SIGSEGV
-  kObserve,  // nothing is mapped with write access and no row of the process table is taken: IsCurrent
-             // before and after reading says whether the pixels were those of that loan
+  kWrite,  // everything but closing it
+  kRead,   // leases, but no loans: the slots are mapped without write access, a write is a SIGSEGV
+  kObserve,  // nothing is mapped with write access and no row of the process table is taken:
+             // IsCurrent before and after reading says whether the pixels were those of that loan
 };
 
 // How an export came to be. A reader opens `name`, without a slash.
@@ -58,10 +58,10 @@ class TilePool {
   // (the order of arrival holds among the threads of one process). A pool that this process has
   // already is given as it is when it was made or opened with the same access.
   //
-  // The pool stays usable while any process is attached, also when its creator dies; it ends when its creator
-  // closes it: loans then throw kPoolClosed, those under way stay good. Leases that this process still has
-  // when the last shared_ptr goes are given back, and so are those of a process that dies, within
-  // shm::kLeasePeriodMs.
+  // The pool stays usable while any process is attached, also when its creator dies; it ends when
+  // its creator closes it: loans then throw kPoolClosed, those under way stay good. Leases that
+  // this process still has when the last shared_ptr goes are given back, and so are those of a
+  // process that dies, within shm::kLeasePeriodMs.
   //
   // Throws kInvalidArgument, kPoolNotFound, kPoolVersion, kPoolMemory, kIo (another user's).
   static std::shared_ptr<TilePool> Open(const std::string& id,
@@ -104,17 +104,17 @@ class TilePool {
   void Release(Loan loan);
   bool IsCurrent(Loan loan) const;
 
-  // Gives a loan's slot a second name for readers that cannot attach, without a copy where links can
-  // be made, and keeps a lease until Unexport, the death of process `reader_pid` (0: nobody in
-  // particular), or the end of the pool in this process. The object has the slot's size; pixels start
-  // at offset 0. An empty name is made up. A reader may remove the name at any time.
-  // Throws kSlotReleased, kInvalidArgument (bad or taken name), kPoolMemory.
+  // Gives a loan's slot a second name for readers that cannot attach, without a copy where links
+  // can be made, and keeps a lease until Unexport, the death of process `reader_pid` (0: nobody in
+  // particular), or the end of the pool in this process. The object has the slot's size; pixels
+  // start at offset 0. An empty name is made up. A reader may remove the name at any time. Throws
+  // kSlotReleased, kInvalidArgument (bad or taken name), kPoolMemory.
   PoolExport Export(Loan loan, const std::string& name = "", uint32_t reader_pid = 0);
   // False when this process has no export of that name (any more).
   bool Unexport(const std::string& name);
 
-  // Gives back what dead processes hold. Happens on its own every lease period, and when a loan finds no
-  // slot. Returns the number of dead processes.
+  // Gives back what dead processes hold. Happens on its own every lease period, and when a loan
+  // finds no slot. Returns the number of dead processes.
   uint32_t ReclaimDead();
 
   // Wakes every blocked loan so that it looks at its cancel flag.

@@ -29,55 +29,74 @@ constexpr uint64_t kRawBytes = 512 * 1024;
 // of the image, beyond this.
 constexpr uint64_t kMaxPadding = 64 * 1024 * 1024;
 
-uint64_t MaxRatio(uint16_t compression) {
-  switch (compression) {
-    case 5:
-      return kLzwMaxRatio;
-    case 32773:
-      return kPackBitsMaxRatio;
-    case 50000:
-      return kZstdMaxRatio;
-    default:
-      return kDeflateMaxRatio;
-  }
-}
-
 }  // namespace
 
-// What is decoded, with the facts that every chunk needs.
+// What is decoded, with the facts that every chunk needs. Chunks are those that the wanted part
+// touches, numbered from 0 in the order of the file's numbering.
 struct TiffDecoder::Job {
   TiffFile& file;
   const TiffHeader& header;
   const TiffDirectory& directory;
   const Plane& dst;
+  uint64_t y;  // of dst in the page
+  uint64_t x;
   int sample;            // within a chunk's pixel
-  uint64_t first_chunk;  // in the file's numbering
+  uint64_t first_chunk;  // in the file's numbering: of the sample's
+  uint64_t first_down;   // row of chunks that the first one is in
+  uint64_t first_across;
+  uint64_t chunks_wide;  // of each row of chunks
   uint64_t chunks;
   uint64_t row_bytes;  // of a decoded chunk
   size_t value_bytes;  // of a stored sample; 0 when samples are packed
-  bool direct;         // a decoded chunk is a run of rows of dst
+  bool direct;         // decoded rows of a chunk are rows of dst
   bool swap;           // stored byte order is not ours (never for what libtiff decoded)
   bool invert;
   uint16_t predictor;
 
   uint64_t chunk_rows() const { return static_cast<uint64_t>(directory.page.chunk_height); }
-  uint64_t first_row(uint64_t index) const {
-    return index / static_cast<uint64_t>(directory.chunks_across()) * chunk_rows();
+  // In the file's numbering.
+  uint64_t Number(uint64_t index) const {
+    return first_chunk +
+           (first_down + index / chunks_wide) * static_cast<uint64_t>(directory.chunks_across()) +
+           first_across + index % chunks_wide;
   }
-  // Rows of a chunk that are part of the image.
+  // Row and column of the page that the chunk begins at.
+  uint64_t first_row(uint64_t index) const {
+    return (first_down + index / chunks_wide) * chunk_rows();
+  }
+  uint64_t first_column(uint64_t index) const {
+    return (first_across + index % chunks_wide) * static_cast<uint64_t>(directory.page.chunk_width);
+  }
+  // Rows of the chunk that are part of the image.
   uint64_t image_rows(uint64_t index) const {
-    return std::min(chunk_rows(), static_cast<uint64_t>(dst.height) - first_row(index));
+    return std::min(chunk_rows(), static_cast<uint64_t>(directory.page.height) - first_row(index));
+  }
+  // Of these, how many are needed: the last wanted row and those before it.
+  uint64_t rows(uint64_t index) const {
+    return std::min(image_rows(index), y + static_cast<uint64_t>(dst.height) - first_row(index));
+  }
+  // Of those, how many lie before the first wanted one.
+  uint64_t skipped(uint64_t index) const {
+    const uint64_t first = first_row(index);
+    return first < y ? y - first : 0;
+  }
+  // Whether the chunk can be decoded in its place: all of it is wanted, and rows of it are rows of
+  // dst.
+  bool in_place(uint64_t index) const {
+    return direct && skipped(index) == 0 && rows(index) == image_rows(index);
   }
   std::string Name(uint64_t index) const {
-    return (directory.page.tiled ? "tile " : "strip ") + std::to_string(first_chunk + index);
+    return (directory.page.tiled ? "tile " : "strip ") + std::to_string(Number(index));
   }
-  uint8_t* Row(uint64_t y) const {
-    return reinterpret_cast<uint8_t*>(dst.data + static_cast<int64_t>(y) * dst.stride);
+  // Row `row` of the page.
+  uint8_t* Row(uint64_t row) const {
+    return reinterpret_cast<uint8_t*>(dst.data + static_cast<int64_t>(row - y) * dst.stride);
   }
 };
 
 void TiffDecoder::Decode(TiffFile& file, const TiffHeader& header, const TiffDirectory& directory,
-                         int sample, LibtiffDecoder* libtiff, const Plane& dst) {
+                         int sample, LibtiffDecoder* libtiff, int64_t y, int64_t x,
+                         const Plane& dst) {
   const TiffPage& page = directory.page;
   const auto across = static_cast<uint64_t>(directory.chunks_across());
   const auto down = static_cast<uint64_t>(directory.chunks_down());
@@ -90,17 +109,26 @@ void TiffDecoder::Decode(TiffFile& file, const TiffHeader& header, const TiffDir
   }
   const bool packed = directory.bits % 8 != 0;
   const bool widened = static_cast<size_t>(directory.bits) != 8 * DTypeSize(page.dtype);
+  const int64_t first_down = y / page.chunk_height;
+  const int64_t first_across = x / page.chunk_width;
+  const int64_t chunks_high = (y + dst.height - 1) / page.chunk_height - first_down + 1;
+  const int64_t chunks_wide = (x + dst.width - 1) / page.chunk_width - first_across + 1;
   Job job{file,
           header,
           directory,
           dst,
+          static_cast<uint64_t>(y),
+          static_cast<uint64_t>(x),
           page.planar ? 0 : sample,
           page.planar ? static_cast<uint64_t>(sample) * across * down : 0,
-          across * down,
+          static_cast<uint64_t>(first_down),
+          static_cast<uint64_t>(first_across),
+          static_cast<uint64_t>(chunks_wide),
+          static_cast<uint64_t>(chunks_high * chunks_wide),
           directory.chunk_row_bytes(),
           packed ? size_t{0} : static_cast<size_t>(directory.bits) / 8,
           !widened && directory.chunk_samples() == 1 && page.chunk_width == page.width &&
-              dst.contiguous(),
+              dst.width == page.width && dst.contiguous(),
           page.big_endian && directory.bits >= 16 && !packed && libtiff == nullptr,
           page.photometric == 0 && directory.sample_format == 1,
           libtiff == nullptr ? page.predictor : uint16_t{1}};
@@ -108,11 +136,23 @@ void TiffDecoder::Decode(TiffFile& file, const TiffHeader& header, const TiffDir
     DecodeThroughLibtiff(job, *libtiff);
     return;
   }
-  LoadTiffChunks(file, header, directory, job.first_chunk, job.chunks, chunks_);
+  LoadChunks(job);
   if (page.compression == 1) {
     DecodeRaw(job);
   } else {
     DecodeCompressed(job);
+  }
+}
+
+// Where the chunks are: all of the rows of chunks, read at once, and of these the wanted ones.
+void TiffDecoder::LoadChunks(const Job& job) {
+  const auto across = static_cast<uint64_t>(job.directory.chunks_across());
+  const uint64_t first = job.Number(0);
+  LoadTiffChunks(job.file, job.header, job.directory, first, job.Number(job.chunks - 1) - first + 1,
+                 chunks_);
+  if (job.chunks_wide == across) return;
+  for (uint64_t i = 0; i < job.chunks; ++i) {
+    chunks_[i] = chunks_[i / job.chunks_wide * across + i % job.chunks_wide];
   }
 }
 
@@ -121,8 +161,7 @@ void TiffDecoder::Decode(TiffFile& file, const TiffHeader& header, const TiffDir
 void TiffDecoder::DecodeRaw(const Job& job) {
   const bool work = job.swap || job.invert;
   for (uint64_t i = 0; i < job.chunks; ++i) {
-    const uint64_t rows = job.image_rows(i);
-    const uint64_t need = rows * job.row_bytes;
+    const uint64_t need = job.rows(i) * job.row_bytes;
     if (chunks_[i].bytes < need) {
       job.file.Damaged(job.Name(i) + " has " + std::to_string(chunks_[i].bytes) + " of " +
                            std::to_string(need) + " bytes",
@@ -136,31 +175,33 @@ void TiffDecoder::DecodeRaw(const Job& job) {
     }
   }
   for (uint64_t i = 0; i < job.chunks;) {
-    uint64_t rows = job.image_rows(i);
+    const uint64_t skipped = job.skipped(i);
+    const uint64_t rows = job.rows(i);
     const uint64_t offset = chunks_[i].offset;
     if (job.direct && !work) {
       // Strips that follow each other in the file and in the plane are one read.
-      uint64_t bytes = rows * job.row_bytes;
-      const uint64_t first = job.first_row(i);
-      for (++i; i < job.chunks && chunks_[i].offset == offset + bytes; ++i) {
+      const uint64_t from = offset + skipped * job.row_bytes;
+      uint64_t bytes = (rows - skipped) * job.row_bytes;
+      const uint64_t first = job.first_row(i) + skipped;
+      for (++i; i < job.chunks && chunks_[i].offset == from + bytes; ++i) {
         // A full-height tile may be padded below the image; then its bytes do not follow.
-        bytes += job.image_rows(i) * job.row_bytes;
+        bytes += job.rows(i) * job.row_bytes;
       }
-      job.file.Read(offset, bytes, job.Row(first));
+      job.file.Read(from, bytes, job.Row(first));
       continue;
     }
     const uint64_t step = std::max<uint64_t>(1, kRawBytes / job.row_bytes);
-    for (uint64_t row = 0; row < rows; row += step) {
+    for (uint64_t row = skipped; row < rows; row += step) {
       const uint64_t n = std::min(step, rows - row);
       const uint64_t at = offset + row * job.row_bytes;
       if (job.direct) {
         uint8_t* data = job.Row(job.first_row(i) + row);
         job.file.Read(at, n * job.row_bytes, data);
-        Store(job, i, row, n, data, true);
+        Store(job, i, row, n, data, true, true);
       } else {
         // Chunks may share bytes, so what was read is not changed in place.
         auto* data = const_cast<uint8_t*>(job.file.ViewData(at, n * job.row_bytes));
-        Store(job, i, row, n, data, false);
+        Store(job, i, row, n, data, false, false);
       }
     }
     ++i;
@@ -169,10 +210,10 @@ void TiffDecoder::DecodeRaw(const Job& job) {
 
 void TiffDecoder::DecodeCompressed(const Job& job) {
   const TiffPage& page = job.directory.page;
-  const uint64_t ratio = MaxRatio(page.compression);
+  const uint64_t ratio = TiffMaxRatio(page.compression);
   for (uint64_t i = 0; i < job.chunks; ++i) {
     TiffChunk& chunk = chunks_[i];
-    const uint64_t need = job.image_rows(i) * job.row_bytes;
+    const uint64_t need = job.rows(i) * job.row_bytes;
     if (!job.file.Contains(chunk.offset, chunk.bytes)) {
       job.file.Damaged(job.Name(i) + " of " + std::to_string(chunk.bytes) +
                            " bytes reaches past the end of the file, at " +
@@ -207,17 +248,18 @@ void TiffDecoder::DecodeCompressed(const Job& job) {
       }
       batch = job.file.ViewData(batch_offset, end - batch_offset);
     }
-    const uint64_t rows = job.image_rows(i);
+    const uint64_t rows = job.rows(i);
     const uint64_t need = rows * job.row_bytes;
+    const bool in_place = job.in_place(i);
     uint8_t* data;
     uint64_t capacity = need;
-    if (job.direct) {
+    if (in_place) {
       data = job.Row(job.first_row(i));
     } else {
-      // Tiles hold their full height; with room for it the decoders need no second go.
-      if (page.tiled)
-        capacity =
-            std::max(need, std::min(job.chunk_rows() * job.row_bytes, chunks_[i].bytes * ratio));
+      // Tiles hold their full height, strips more than the wanted rows; with room for all of it the
+      // decoders need no second go.
+      const uint64_t all = (page.tiled ? job.chunk_rows() : job.image_rows(i)) * job.row_bytes;
+      capacity = std::max(need, std::min(all, chunks_[i].bytes * ratio));
       data = scratch_.Ensure(capacity);
     }
     const size_t made = DecodeChunk(page.compression, batch + (chunks_[i].offset - batch_offset),
@@ -228,7 +270,8 @@ void TiffDecoder::DecodeCompressed(const Job& job) {
                            std::to_string(made) + " of " + std::to_string(need) + " bytes",
                        chunks_[i].offset);
     }
-    Store(job, i, 0, rows, data, true);
+    const uint64_t skipped = job.skipped(i);
+    Store(job, i, skipped, rows - skipped, data + skipped * job.row_bytes, true, in_place);
   }
 }
 
@@ -241,30 +284,29 @@ void TiffDecoder::DecodeThroughLibtiff(const Job& job, LibtiffDecoder& libtiff) 
     const auto pixels = static_cast<uint64_t>(page.width) * static_cast<uint64_t>(page.height);
     uint8_t* rgba = scratch_.Ensure(pixels * 4);
     libtiff.DecodeImage(rgba);
-    for (int64_t y = 0; y < page.height; ++y) {
-      PickSamples(rgba + static_cast<uint64_t>(y * page.width) * 4 + job.sample, 1, 4,
-                  job.dst.data + y * job.dst.stride, static_cast<size_t>(page.width));
+    for (int64_t y = 0; y < job.dst.height; ++y) {
+      const uint64_t pixel =
+          (job.y + static_cast<uint64_t>(y)) * static_cast<uint64_t>(page.width) + job.x;
+      PickSamples(rgba + pixel * 4 + job.sample, 1, 4, job.dst.data + y * job.dst.stride,
+                  static_cast<size_t>(job.dst.width));
     }
     return;
   }
   for (uint64_t i = 0; i < job.chunks; ++i) {
-    const uint64_t rows = job.image_rows(i);
-    const uint64_t bytes = (page.tiled ? job.chunk_rows() : rows) * job.row_bytes;
+    const uint64_t rows = job.rows(i);
+    const uint64_t skipped = job.skipped(i);
+    const uint64_t bytes = (page.tiled ? job.chunk_rows() : job.image_rows(i)) * job.row_bytes;
     // Padded tiles do not fit the plane.
-    const bool direct = job.direct && bytes == rows * job.row_bytes;
-    const uint64_t plane =
-        static_cast<uint64_t>(job.dst.bytes()) * static_cast<uint64_t>(page.samples);
+    const bool direct = job.in_place(i) && bytes == rows * job.row_bytes;
+    const uint64_t plane = static_cast<uint64_t>(page.width) * static_cast<uint64_t>(page.height) *
+                           DTypeSize(page.dtype) * static_cast<uint64_t>(page.samples);
     if (!direct && bytes > std::max(kMaxPadding, 4 * plane)) {
       job.file.Damaged(job.Name(i) + " of " + std::to_string(bytes) +
                        " bytes is far larger than the image");
     }
     uint8_t* data = direct ? job.Row(job.first_row(i)) : scratch_.Ensure(bytes);
-    libtiff.Decode(job.first_chunk + i, bytes, data);
-    if (job.direct && !direct) {
-      std::memcpy(job.Row(job.first_row(i)), data, rows * job.row_bytes);
-      data = job.Row(job.first_row(i));
-    }
-    Store(job, i, 0, rows, data, true);
+    libtiff.Decode(job.Number(i), bytes, data);
+    Store(job, i, skipped, rows - skipped, data + skipped * job.row_bytes, true, direct);
   }
 }
 
@@ -283,15 +325,18 @@ size_t TiffDecoder::DecodeChunk(uint16_t compression, const uint8_t* src, size_t
 }
 
 // Makes `rows` decoded rows of chunk `index`, from `first_row` of it, into pixels of the plane.
-// `data` is the plane itself when the job is direct.
+// `in_place`: `data` is the plane itself.
 void TiffDecoder::Store(const Job& job, uint64_t index, uint64_t first_row, uint64_t rows,
-                        uint8_t* data, bool mutable_data) {
+                        uint8_t* data, bool mutable_data, bool in_place) {
   const TiffPage& page = job.directory.page;
   const auto chunk_width = static_cast<size_t>(page.chunk_width);
   const auto samples = static_cast<size_t>(job.directory.chunk_samples());
-  const auto across = static_cast<uint64_t>(job.directory.chunks_across());
-  const auto left = static_cast<size_t>(index % across) * chunk_width;
-  const size_t columns = std::min(chunk_width, static_cast<size_t>(page.width) - left);
+  // Columns of the page that are wanted and in the chunk.
+  const uint64_t left = job.first_column(index);
+  const uint64_t from = std::max(left, job.x);
+  const size_t columns =
+      std::min(left + chunk_width, job.x + static_cast<uint64_t>(job.dst.width)) - from;
+  const size_t first_sample = (from - left) * samples + static_cast<size_t>(job.sample);
   const uint64_t top = job.first_row(index) + first_row;
   const size_t pixel = DTypeSize(page.dtype);
   bool swap = job.swap;
@@ -320,15 +365,14 @@ void TiffDecoder::Store(const Job& job, uint64_t index, uint64_t first_row, uint
     }
   }
   const bool unpack = half || job.value_bytes == 0;
-  if (job.direct && !swap && !job.invert) return;
+  if (in_place && !swap && !job.invert) return;
   for (uint64_t y = 0; y < rows; ++y) {
-    std::byte* out = reinterpret_cast<std::byte*>(job.Row(top + y)) + left * pixel;
+    std::byte* out = reinterpret_cast<std::byte*>(job.Row(top + y)) + (from - job.x) * pixel;
     const uint8_t* row = data + y * job.row_bytes;
     if (unpack) {
-      UnpackSamples(row, job.directory.bits, static_cast<size_t>(job.sample), samples, page.dtype,
-                    out, columns);
-    } else if (!job.direct) {
-      PickSamples(row + static_cast<size_t>(job.sample) * pixel, pixel, samples, out, columns);
+      UnpackSamples(row, job.directory.bits, first_sample, samples, page.dtype, out, columns);
+    } else if (!in_place) {
+      PickSamples(row + first_sample * pixel, pixel, samples, out, columns);
     }
     if (swap) SwapBytes(out, pixel, columns);
     if (job.invert) InvertSamples(out, page.dtype, job.directory.bits, columns);

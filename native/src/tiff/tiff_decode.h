@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Decodes the strips or tiles of one sample of one page into a plane.
+// Decodes the strips or tiles of one sample of a page, or of a part of it, into a plane.
 #pragma once
 
 #include <cstdint>
@@ -18,20 +18,22 @@ namespace tilecast {
 // Codec contexts and scratch of one reader; outlives files.
 class TiffDecoder {
  public:
-  // `dst` has the page's shape and dtype. `libtiff` is used when the page is not on the fast path,
-  // else null.
+  // Fills `dst`, of the page's dtype, with the pixels from row `y` and column `x` on; all of it
+  // lies in the page. Only chunks that it touches are read. `libtiff` is used when the page is not
+  // on the fast path, else null.
   void Decode(TiffFile& file, const TiffHeader& header, const TiffDirectory& directory, int sample,
-              LibtiffDecoder* libtiff, const Plane& dst);
+              LibtiffDecoder* libtiff, int64_t y, int64_t x, const Plane& dst);
 
  private:
   struct Job;
+  void LoadChunks(const Job& job);
   void DecodeRaw(const Job& job);
   void DecodeCompressed(const Job& job);
   void DecodeThroughLibtiff(const Job& job, LibtiffDecoder& libtiff);
   size_t DecodeChunk(uint16_t compression, const uint8_t* src, size_t size, uint8_t* dst,
                      size_t capacity);
   void Store(const Job& job, uint64_t index, uint64_t first_row, uint64_t rows, uint8_t* data,
-             bool mutable_data);
+             bool mutable_data, bool in_place);
 
   LzwDecoder lzw_;
   ZlibDecoder zlib_;

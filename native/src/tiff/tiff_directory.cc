@@ -7,6 +7,9 @@
 #include <cstring>
 #include <limits>
 
+#include "codec/inflate.h"
+#include "codec/lzw.h"
+#include "codec/packbits.h"
 #include "error.h"
 
 namespace tilecast {
@@ -16,6 +19,11 @@ constexpr uint64_t kMaxSide = std::numeric_limits<int32_t>::max();
 // Beyond any memory; keeps the arithmetic on sizes inside 63 bits.
 constexpr uint64_t kMaxChunkBytes = uint64_t{1} << 46;
 constexpr uint64_t kMaxSamples = 65535;
+// Below this a header that promises more than its file can hold costs little: the pixels are found
+// missing when they are read.
+constexpr uint64_t kTrustedBytes = 64 << 20;
+// Pyramids have a level for each halving.
+constexpr uint64_t kMaxSubIfds = 256;
 
 bool PickDType(uint64_t bits, uint64_t format, DType& out) {
   if (format == 3) {
@@ -126,7 +134,37 @@ void ParseChunks(TiffFile& file, TiffFields& fields, TiffDirectory& out) {
   }
 }
 
+// Memory is reserved by what headers say, so that one damaged header among thousands would stop a
+// whole run: what no codec can make of a file of this size is refused here.
+void CheckPlausible(const TiffFile& file, const TiffDirectory& directory) {
+  const TiffPage& page = directory.page;
+  const auto width = static_cast<uint64_t>(page.width);
+  const auto height = static_cast<uint64_t>(page.height);
+  const uint64_t need = (width * static_cast<uint64_t>(directory.bits) + 7) / 8 * height;
+  if (need <= kTrustedBytes || need / TiffMaxRatio(page.compression) <= file.size()) return;
+  file.Damaged("the image is " + Size(width, height) + ", " + std::to_string(need) +
+                   " bytes, which a file of " + std::to_string(file.size()) + " cannot hold (" +
+                   TiffCompressionName(page.compression) + ")",
+               directory.offset);
+}
+
 }  // namespace
+
+uint64_t TiffMaxRatio(uint16_t compression) {
+  switch (compression) {
+    case 1:
+      return 1;
+    case 5:
+      return kLzwMaxRatio;
+    case 8:
+    case 32946:
+      return kDeflateMaxRatio;
+    case 32773:
+      return kPackBitsMaxRatio;
+    default:  // zstd; nothing is known of the others, which compress pixels no better
+      return kZstdMaxRatio;
+  }
+}
 
 void ParseTiffDirectory(TiffFile& file, const TiffHeader& header, uint64_t offset,
                         TiffDirectory& out) {
@@ -146,7 +184,9 @@ void ParseTiffDirectory(TiffFile& file, const TiffHeader& header, uint64_t offse
   page.thumbnail = (fields.Get(TiffTag::kNewSubfileType, 0) & 1) != 0;
   ParsePixels(file, fields, out);
   ParseChunks(file, fields, out);
+  CheckPlausible(file, out);
 
+  out.sub_ifds = fields[TiffTag::kSubIfds];
   out.description = fields[TiffTag::kImageDescription];
   out.has_description = false;
   page.description.clear();
@@ -167,6 +207,20 @@ void LoadTiffDescription(TiffFile& file, TiffDirectory& directory) {
   if (!f.present() || TiffTypeSize(f.type) != 1 || !file.Contains(f.offset, f.count)) return;
   const auto* text = reinterpret_cast<const char*>(file.View(f.offset, f.count));
   directory.page.description.assign(text, strnlen(text, f.count));
+}
+
+void LoadSubIfds(TiffFile& file, const TiffHeader& header, const TiffDirectory& directory,
+                 std::vector<uint64_t>& out) {
+  const TiffField& f = directory.sub_ifds;
+  const uint64_t size = TiffTypeSize(f.type);
+  const uint64_t n = std::min(f.count, kMaxSubIfds);
+  out.resize(f.present() ? n : 0);
+  if (out.empty()) return;
+  const uint8_t* p = file.View(f.offset, n * size);
+  for (uint64_t& offset : out) {
+    offset = TiffFields::Integer(file, header, f, p, "SubIFDs");
+    p += size;
+  }
 }
 
 void LoadTiffChunks(TiffFile& file, const TiffHeader& header, const TiffDirectory& directory,

@@ -25,6 +25,7 @@ struct TiffDirectory {
   bool has_description = false;  // page.description is read
   TiffField chunk_offsets;
   TiffField chunk_bytes;
+  TiffField sub_ifds;
 
   // Samples that lie together in a chunk.
   int chunk_samples() const { return page.planar ? 1 : page.samples; }
@@ -39,6 +40,9 @@ struct TiffDirectory {
   }
 };
 
+// Most bytes that one byte of a compression can make: a bound for sizes that a damaged file claims.
+uint64_t TiffMaxRatio(uint16_t compression);
+
 // Parses the directory at `offset` into `out`, whose memory is reused. Throws kTiffDamaged,
 // kTiffUnsupported (pixel types that no DType holds exactly). Afterwards every size computed from
 // `out` fits 63 bits.
@@ -48,6 +52,10 @@ void ParseTiffDirectory(TiffFile& file, const TiffHeader& header, uint64_t offse
 // Fills page.description. A description outside the file is left empty: it must not cost the
 // pixels.
 void LoadTiffDescription(TiffFile& file, TiffDirectory& directory);
+
+// Offsets of the directories below this one (SubIFDs), in their order. Throws kTiffDamaged.
+void LoadSubIfds(TiffFile& file, const TiffHeader& header, const TiffDirectory& directory,
+                 std::vector<uint64_t>& out);
 
 // Offset and byte count of `n` chunks from `first` on. Byte counts that are missing are those of
 // uncompressed data, when it is uncompressed. Throws kTiffDamaged.

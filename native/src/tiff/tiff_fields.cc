@@ -23,7 +23,7 @@ constexpr std::array<Tag, kTiffTagCount> kTags = {{
     {282, "XResolution"},     {283, "YResolution"},      {284, "PlanarConfiguration"},
     {296, "ResolutionUnit"},  {317, "Predictor"},        {322, "TileWidth"},
     {323, "TileLength"},      {324, "TileOffsets"},      {325, "TileByteCounts"},
-    {339, "SampleFormat"},
+    {330, "SubIFDs"},         {339, "SampleFormat"},
 }};
 
 // Classic TIFF cannot hold more entries; no BigTIFF writer makes more.

@@ -44,6 +44,7 @@ enum class TiffTag : uint8_t {
   kTileLength,
   kTileOffsets,
   kTileByteCounts,
+  kSubIfds,
   kSampleFormat,
 };
 inline constexpr int kTiffTagCount = static_cast<int>(TiffTag::kSampleFormat) + 1;

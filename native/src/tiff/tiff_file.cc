@@ -16,6 +16,7 @@ namespace tilecast {
 
 void TiffFile::Open(const std::string& path) {
   Close();
+  missing_ = {};
   path_ = path;
   if (path.find('\0') != std::string::npos) {
     throw Error(Code::kInvalidArgument, "the path holds a zero byte",
@@ -47,6 +48,19 @@ void TiffFile::Open(const std::string& path) {
   const timespec& mtime = st.st_mtim;
 #endif
   mtime_ms_ = static_cast<double>(mtime.tv_sec) * 1e3 + static_cast<double>(mtime.tv_nsec) / 1e6;
+  ReadHead();
+}
+
+void TiffFile::Open(const FileParts& parts) {
+  Close();
+  missing_ = {};
+  path_ = parts.name;
+  parts_ = &parts;
+  size_ = parts.size;
+  ReadHead();
+}
+
+void TiffFile::ReadHead() {
   const uint64_t head = std::min(size_, kWindow);
   ReadExactly(0, head, head_.Ensure(kWindow));
   head_size_ = head;
@@ -55,6 +69,7 @@ void TiffFile::Open(const std::string& path) {
 void TiffFile::Close() {
   if (fd_ >= 0) ::close(fd_);
   fd_ = -1;
+  parts_ = nullptr;
   size_ = 0;
   mtime_ms_ = 0;
   bytes_read_ = 0;
@@ -78,7 +93,8 @@ const uint8_t* TiffFile::View(uint64_t offset, uint64_t n) {
   if (offset >= window_offset_ && offset + n <= window_offset_ + window_size_) {
     return window_.Ensure(0) + (offset - window_offset_);
   }
-  const uint64_t want = std::min(std::max(n, kWindow), size_ - offset);
+  // Reading ahead is the fetcher's business where parts are fetched.
+  const uint64_t want = parts_ ? n : std::min(std::max(n, kWindow), size_ - offset);
   window_size_ = 0;
   ReadExactly(offset, want, window_.Ensure(want));
   window_offset_ = offset;
@@ -107,6 +123,16 @@ int64_t TiffFile::ReadSome(uint64_t offset, uint64_t n, void* dst) {
   if (offset >= size_) return 0;
   // The kernel moves at most 2 GiB a call.
   n = std::min({n, size_ - offset, uint64_t{1} << 30});
+  if (parts_ != nullptr) {
+    const uint64_t got = parts_->Read(offset, n, dst);
+    if (got == 0) {
+      if (missing_.bytes == 0) missing_ = {offset, n};
+      errno = EIO;
+      return -1;
+    }
+    bytes_read_ += static_cast<int64_t>(got);
+    return static_cast<int64_t>(got);
+  }
   ssize_t got;
   do {
     got = ::pread(fd_, dst, n, static_cast<off_t>(offset));

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "codec/raw_buffer.h"
+#include "file_parts.h"
 
 namespace tilecast {
 
@@ -20,12 +21,17 @@ class TiffFile {
 
   // Opens a regular file and reads its head. Throws kIo.
   void Open(const std::string& path);
+  // A file of which parts are here; they must outlive the file's use. A read of others throws kIo,
+  // and missing() says afterwards, after Close() too, what it wanted.
+  void Open(const FileParts& parts);
   void Close();
 
   const std::string& path() const { return path_; }
   uint64_t size() const { return size_; }
   double mtime_ms() const { return mtime_ms_; }
   int64_t bytes_read() const { return bytes_read_; }
+  // The first range that was asked for and is not here, or one of no bytes.
+  const FileRange& missing() const { return missing_; }
 
   // The page that errors name, or -1.
   void set_page(int64_t page) { page_ = page; }
@@ -50,6 +56,7 @@ class TiffFile {
   [[noreturn]] void Unsupported(const std::string& what) const;
 
  private:
+  void ReadHead();
   void Check(uint64_t offset, uint64_t n) const;
   void ReadExactly(uint64_t offset, uint64_t n, void* dst);
 
@@ -59,6 +66,8 @@ class TiffFile {
 
   std::string path_;
   int fd_ = -1;
+  const FileParts* parts_ = nullptr;
+  FileRange missing_;
   uint64_t size_ = 0;
   double mtime_ms_ = 0;
   int64_t bytes_read_ = 0;

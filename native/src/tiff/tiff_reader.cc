@@ -77,13 +77,23 @@ struct TiffReader::Impl {
   // for their memory. A deque, as the libtiff decoder refers to its elements.
   std::deque<TiffDirectory> directories;
   TiffDecoder decoder;
-  std::unique_ptr<LibtiffDecoder> libtiff;  // of `libtiff_page`
-  int libtiff_page = -1;
+  // Reduced images of one page.
+  std::vector<uint64_t> sub_ifds;
+  std::deque<TiffDirectory> reduced;
+  size_t reduced_count = 0;
+  int reduced_page = -1;
+  std::unique_ptr<LibtiffDecoder> libtiff;  // of `libtiff_directory`
+  const TiffDirectory* libtiff_directory = nullptr;
   bool open = false;
 
-  void Close() {
+  void CloseLibtiff() {
     libtiff.reset();
-    libtiff_page = -1;
+    libtiff_directory = nullptr;
+  }
+
+  void Close() {
+    CloseLibtiff();
+    reduced_page = -1;
     file.Close();
     offsets.clear();
     seen.clear();
@@ -91,6 +101,22 @@ struct TiffReader::Impl {
     for (TiffDirectory& d : directories) d.offset = 0;
     chain_ended = false;
     open = false;
+  }
+
+  // From a path, or from parts.
+  template <class Source>
+  void Open(const Source& source) {
+    Close();
+    try {
+      file.Open(source);
+      header = ParseTiffHeader(file);
+      Append(header.first);
+      open = true;
+      Directory(0);
+    } catch (...) {
+      Close();
+      throw;
+    }
   }
 
   void Append(uint64_t offset) {
@@ -147,7 +173,56 @@ struct TiffReader::Impl {
     }
     return d;
   }
+
+  void FindReduced(int page);
+  const TiffDirectory& Level(int page, int level);
+  void Read(const TiffDirectory& d, int sample, int64_t y, int64_t x, const Plane& dst);
 };
+
+// Levels of a page other than itself. Images of another kind that SubIFDs can hold too (masks, a
+// preview of other samples) are passed over.
+void TiffReader::Impl::FindReduced(int page) {
+  const TiffDirectory& top = Directory(page);
+  if (reduced_page == page) return;
+  reduced_page = -1;
+  CloseLibtiff();  // it may be of a directory that is replaced now
+  LoadSubIfds(file, header, top, sub_ifds);
+  reduced_count = 0;
+  for (const uint64_t offset : sub_ifds) {
+    if (offset == 0 || !file.Contains(offset, header.big_tiff ? 8 : 2)) {
+      file.Damaged("a SubIFD lies behind the end of the file, at " + std::to_string(file.size()),
+                   offset);
+    }
+    while (reduced.size() <= reduced_count) reduced.emplace_back();
+    TiffDirectory& d = reduced[reduced_count];
+    try {
+      ParseTiffDirectory(file, header, offset, d);
+    } catch (const Error& e) {
+      if (e.code() != Code::kTiffUnsupported) throw;
+      continue;
+    }
+    const TiffPage& before = reduced_count == 0 ? top.page : reduced[reduced_count - 1].page;
+    if (d.page.dtype == before.dtype && d.page.samples == before.samples &&
+        d.page.width <= before.width && d.page.height <= before.height &&
+        d.page.width * d.page.height < before.width * before.height) {
+      ++reduced_count;
+    }
+  }
+  reduced_page = page;
+}
+
+const TiffDirectory& TiffReader::Impl::Level(int page, int level) {
+  const TiffDirectory& top = Directory(page);
+  if (level == 0) return top;
+  FindReduced(page);
+  if (level < 0 || static_cast<size_t>(level) > reduced_count) {
+    throw Error(Code::kInvalidArgument,
+                "there is no level " + std::to_string(level) + ": the page has " +
+                    std::to_string(reduced_count + 1),
+                file.path(), page);
+  }
+  return reduced[static_cast<size_t>(level) - 1];
+}
 
 TiffReader::TiffReader() : impl_(std::make_unique<Impl>()) {}
 TiffReader::~TiffReader() {
@@ -155,18 +230,38 @@ TiffReader::~TiffReader() {
 }
 
 void TiffReader::Open(const std::string& path) {
+  impl_->Open(path);
+}
+
+void TiffReader::Open(const FileParts& parts) {
+  impl_->Open(parts);
+}
+
+const FileRange& TiffReader::missing() const {
+  return impl_->file.missing();
+}
+
+std::vector<FileRange> TiffReader::PixelRanges(int page, int sample) {
   Impl& self = *impl_;
-  self.Close();
-  try {
-    self.file.Open(path);
-    self.header = ParseTiffHeader(self.file);
-    self.Append(self.header.first);
-    self.open = true;
-    self.Directory(0);
-  } catch (...) {
-    self.Close();
-    throw;
+  const TiffDirectory& d = self.Directory(page);
+  std::vector<FileRange> ranges;
+  if (sample < 0 || sample >= d.page.samples) return ranges;
+  const auto across = static_cast<uint64_t>(d.chunks_across());
+  const auto down = static_cast<uint64_t>(d.chunks_down());
+  // Each chunk has its entries in the file; decoding says what is wrong with one that claims more.
+  if (across > self.file.size() || down > self.file.size() / across) return ranges;
+  std::vector<TiffChunk> chunks;
+  const uint64_t first = d.page.planar ? static_cast<uint64_t>(sample) * across * down : 0;
+  LoadTiffChunks(self.file, self.header, d, first, across * down, chunks);
+  for (const TiffChunk& chunk : chunks) {
+    if (chunk.bytes == 0 || !self.file.Contains(chunk.offset, chunk.bytes)) continue;
+    if (!ranges.empty() && ranges.back().offset + ranges.back().bytes == chunk.offset) {
+      ranges.back().bytes += chunk.bytes;
+    } else {
+      ranges.push_back({chunk.offset, chunk.bytes});
+    }
   }
+  return ranges;
 }
 
 void TiffReader::Close() {
@@ -189,33 +284,72 @@ const TiffPage& TiffReader::layout(int index) {
   return impl_->Directory(index).page;
 }
 
+int TiffReader::levels(int page) {
+  impl_->FindReduced(page);
+  return static_cast<int>(impl_->reduced_count) + 1;
+}
+
+const TiffPage& TiffReader::level(int page, int level) {
+  return impl_->Level(page, level).page;
+}
+
+namespace {
+
+std::string Describe(int64_t height, int64_t width, DType dtype) {
+  return std::to_string(height) + " x " + std::to_string(width) + " " +
+         std::string(DTypeName(dtype));
+}
+
+}  // namespace
+
+// `dst` lies in the image, and is of its dtype.
+void TiffReader::Impl::Read(const TiffDirectory& d, int sample, int64_t y, int64_t x,
+                            const Plane& dst) {
+  if (sample < 0 || sample >= d.page.samples) {
+    throw Error(Code::kInvalidArgument,
+                "there is no sample " + std::to_string(sample) + ": a pixel has " +
+                    std::to_string(d.page.samples),
+                file.path(), file.page());
+  }
+  if (!d.page.fast_path && libtiff_directory != &d) {
+    CloseLibtiff();
+    libtiff = std::make_unique<LibtiffDecoder>(file, d);
+    libtiff_directory = &d;
+  }
+  decoder.Decode(file, header, d, sample, d.page.fast_path ? nullptr : libtiff.get(), y, x, dst);
+}
+
 void TiffReader::ReadPlane(int page, int sample, const Plane& dst) {
   Impl& self = *impl_;
   const TiffDirectory& d = self.Directory(page);
   const TiffPage& p = d.page;
-  if (sample < 0 || sample >= p.samples) {
-    throw Error(Code::kInvalidArgument,
-                "there is no sample " + std::to_string(sample) + ": a pixel has " +
-                    std::to_string(p.samples),
-                self.file.path(), page);
-  }
-  if (dst.data == nullptr || dst.dtype != p.dtype || dst.width != p.width ||
-      dst.height != p.height || dst.stride < dst.row_bytes()) {
+  const bool fits = dst.data != nullptr && dst.dtype == p.dtype && dst.width == p.width &&
+                    dst.height == p.height && dst.stride >= dst.row_bytes();
+  // A sample that does not exist is the first thing to be told.
+  if (!fits && sample >= 0 && sample < p.samples) {
     throw Error(Code::kOpShape,
-                "the destination is " + std::to_string(dst.height) + " x " +
-                    std::to_string(dst.width) + " " + std::string(DTypeName(dst.dtype)) +
-                    ", the page " + std::to_string(p.height) + " x " + std::to_string(p.width) +
-                    " " + std::string(DTypeName(p.dtype)),
+                "the destination is " + Describe(dst.height, dst.width, dst.dtype) + ", the page " +
+                    Describe(p.height, p.width, p.dtype),
                 self.file.path(), page);
   }
-  if (!p.fast_path && self.libtiff_page != page) {
-    self.libtiff.reset();
-    self.libtiff_page = -1;
-    self.libtiff = std::make_unique<LibtiffDecoder>(self.file, d);
-    self.libtiff_page = page;
+  self.Read(d, sample, 0, 0, dst);
+}
+
+void TiffReader::ReadRegion(int page, int level, int sample, int64_t y, int64_t x,
+                            const Plane& dst) {
+  Impl& self = *impl_;
+  const TiffDirectory& d = self.Level(page, level);
+  const TiffPage& p = d.page;
+  if (dst.data == nullptr || dst.dtype != p.dtype || dst.width < 1 || dst.height < 1 ||
+      dst.stride < dst.row_bytes() || y < 0 || x < 0 || dst.height > p.height ||
+      dst.width > p.width || y > p.height - dst.height || x > p.width - dst.width) {
+    throw Error(Code::kOpShape,
+                "the region is " + Describe(dst.height, dst.width, dst.dtype) + " at row " +
+                    std::to_string(y) + ", column " + std::to_string(x) + ", the image " +
+                    Describe(p.height, p.width, p.dtype),
+                self.file.path(), page);
   }
-  self.decoder.Decode(self.file, self.header, d, sample, p.fast_path ? nullptr : self.libtiff.get(),
-                      dst);
+  self.Read(d, sample, y, x, dst);
 }
 
 int64_t TiffReader::bytes_read() const {

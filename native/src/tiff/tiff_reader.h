@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "file_parts.h"
 #include "image.h"
 
 namespace tilecast {
@@ -61,6 +62,13 @@ class TiffReader {
   // wherever the page's directory is. Throws Error kIo, kTiffDamaged, kTiffUnsupported (samples
   // that no dtype holds: 64-bit integers, complex numbers).
   void Open(const std::string& path);
+  // The same for a file of which parts are here; they must stay until Close(). Where a call fails
+  // for want of others, missing() is the first range that it wanted, else one of no bytes.
+  void Open(const FileParts& parts);
+  const FileRange& missing() const;
+  // Where the pixels of a sample of a page are, as far as that lies inside the file: what to fetch
+  // before ReadPlane.
+  std::vector<FileRange> PixelRanges(int page, int sample);
   void Close();
 
   // Number of pages in the main IFD chain. Walks the chain once; a loop or an offset past the end
@@ -76,6 +84,18 @@ class TiffReader {
   // and dtype. Throws kTiffDamaged with page and byte offset, kTiffUnsupported, kOpShape when dst
   // does not match. On failure the contents of dst are unspecified.
   void ReadPlane(int page, int sample, const Plane& dst);
+
+  // Resolutions of a page: itself and the reduced images in its SubIFDs, as OME-TIFF pyramids have
+  // them, each smaller than the one before. Throws kTiffDamaged.
+  int levels(int page);
+  // Structure of a level; 0 is the page. Throws kInvalidArgument when there is no such level. Valid
+  // until another page's levels are asked for.
+  const TiffPage& level(int page, int level);
+
+  // Decodes the part of one sample that begins at row `y` and column `x` of a level and has the
+  // size of `dst`; dtype and failures as ReadPlane, kOpShape for a part that is not inside. Reads
+  // only strips and tiles that the part touches, neighbours at once.
+  void ReadRegion(int page, int level, int sample, int64_t y, int64_t x, const Plane& dst);
 
   // Bytes read from the file since Open (for throughput figures).
   int64_t bytes_read() const;

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <cstring>
 
 #include "error.h"
 
@@ -45,7 +46,16 @@ bool ChunkFile::Open(const std::string& path) {
   return true;
 }
 
+void ChunkFile::Open(const std::string& path, std::span<const uint8_t> bytes) {
+  Close();
+  path_ = &path;
+  bytes_ = bytes.data();
+  identity_ = {};
+  identity_.size = bytes.size();
+}
+
 void ChunkFile::Close() {
+  bytes_ = nullptr;
   if (fd_ >= 0) ::close(fd_);
   fd_ = -1;
 }
@@ -59,6 +69,10 @@ void ChunkFile::Check(ssize_t got, uint64_t offset) const {
 }
 
 void ChunkFile::Read(uint64_t offset, void* dst, size_t n) {
+  if (bytes_ != nullptr) {
+    std::memcpy(dst, bytes_ + offset, n);
+    return;
+  }
   auto* p = static_cast<uint8_t*>(dst);
   while (n > 0) {
     const ssize_t got = ::pread(fd_, p, n, static_cast<off_t>(offset));
@@ -71,6 +85,13 @@ void ChunkFile::Read(uint64_t offset, void* dst, size_t n) {
 }
 
 void ChunkFile::Read(uint64_t offset, std::span<iovec> parts) {
+  if (bytes_ != nullptr) {
+    for (const iovec& part : parts) {
+      std::memcpy(part.iov_base, bytes_ + offset, part.iov_len);
+      offset += part.iov_len;
+    }
+    return;
+  }
   while (!parts.empty()) {
     const int count = static_cast<int>(std::min<size_t>(parts.size(), IOV_MAX));
     ssize_t got = ::preadv(fd_, parts.data(), count, static_cast<off_t>(offset));

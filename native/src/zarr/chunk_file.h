@@ -21,6 +21,8 @@ class ChunkFile {
 
   // False when there is no such file. Throws kIo. The path must outlive the file's use.
   bool Open(const std::string& path);
+  // Fetched bytes instead of a file; they must outlive its use.
+  void Open(const std::string& path, std::span<const uint8_t> bytes);
   void Close();
 
   struct Identity {
@@ -43,6 +45,7 @@ class ChunkFile {
 
   const std::string* path_ = nullptr;
   int fd_ = -1;
+  const uint8_t* bytes_ = nullptr;
   Identity identity_;
 };
 

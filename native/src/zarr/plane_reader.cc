@@ -172,6 +172,7 @@ struct ZarrPlaneReader::Impl {
 
   // Of the array in hand.
   const ZarrArray* array = nullptr;
+  const FetchedChunks* fetched = nullptr;  // or files
   size_t pixel = 1;
   size_t chunk_bytes = 0;  // of an innermost chunk, decoded
   size_t slab_bytes = 0;   // of its last two axes
@@ -191,7 +192,8 @@ struct ZarrPlaneReader::Impl {
     for (size_t i = 0; i < lead; ++i) chunk_bytes *= static_cast<size_t>(inner[i]);
     // Of chunks one plane deep nothing is left to keep; of plain ones any part can be read.
     keep = false;
-    if (chunk_bytes > slab_bytes && !a.codecs.empty()) {
+    // Fetched bytes have no name and time that would tell them from their successors.
+    if (chunk_bytes > slab_bytes && !a.codecs.empty() && fetched == nullptr) {
       const double across =
           std::ceil(static_cast<double>(a.height()) / static_cast<double>(inner[lead])) *
           std::ceil(static_cast<double>(a.width()) / static_cast<double>(inner[lead + 1]));
@@ -381,6 +383,17 @@ struct ZarrPlaneReader::Impl {
     if (innermost) ReadWanted(inner_lead);
   }
 
+  bool Open(const std::string& path) {
+    if (fetched == nullptr) return file.Open(path);
+    const auto found = fetched->find(path.substr(array->dir.size() + 1));
+    if (found == fetched->end()) {
+      throw Error(Code::kInvalidArgument, "the chunk was not fetched", path);
+    }
+    if (found->second.data() == nullptr) return false;
+    file.Open(path, found->second);
+    return true;
+  }
+
   void Read(const ZarrArray& a, std::span<const int64_t> index, const Part& whole) {
     Prepare(a);
     bytes_read = 0;
@@ -390,7 +403,7 @@ struct ZarrPlaneReader::Impl {
     Lead lead{};
     for (size_t i = 0; i < n; ++i) lead[i] = index[i] % a.chunk[i];
     ForEachChunk(whole, a.chunk[n], a.chunk[n + 1], [&](int64_t cy, int64_t cx, const Part& part) {
-      if (!file.Open(keys.At(cy, cx))) {
+      if (!Open(keys.At(cy, cx))) {
         Fill(a.fill, part.dst);
         return;
       }
@@ -437,6 +450,18 @@ void ZarrPlaneReader::Read(const ZarrArray& array, std::span<const int64_t> inde
     impl_->file.Close();
     throw;
   }
+}
+
+void ZarrPlaneReader::Read(const ZarrArray& array, const FetchedChunks& chunks,
+                           std::span<const int64_t> index, int64_t y, int64_t x, const Plane& dst) {
+  impl_->fetched = &chunks;
+  try {
+    Read(array, index, y, x, dst);
+  } catch (...) {
+    impl_->fetched = nullptr;
+    throw;
+  }
+  impl_->fetched = nullptr;
 }
 
 PlaneFiles StatPlane(const ZarrArray& array, std::span<const int64_t> index) {

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
+#include <unordered_map>
 
 #include "image.h"
 #include "zarr/array.h"
@@ -20,6 +22,10 @@ struct ZarrReadOptions {
   // first out. A plane whose chunks would not fit is decoded without keeping anything.
   size_t cache_bytes = size_t{128} << 20;
 };
+
+// Files of an array that were fetched from elsewhere, by their names below the array's folder. No
+// data: there is no such file, and its chunk is the fill value. Borrows the bytes.
+using FetchedChunks = std::unordered_map<std::string, std::span<const uint8_t>>;
 
 // One per thread: keeps its buffers, codec contexts and decoded chunks, so that steady state
 // allocates nothing. Not thread-safe.
@@ -37,6 +43,11 @@ class ZarrPlaneReader {
   // unspecified.
   void Read(const ZarrArray& array, std::span<const int64_t> index, int64_t y, int64_t x,
             const Plane& dst);
+
+  // The same with fetched files instead of those below the array's folder. Throws kInvalidArgument
+  // when one of them is wanted that is not in `chunks`.
+  void Read(const ZarrArray& array, const FetchedChunks& chunks, std::span<const int64_t> index,
+            int64_t y, int64_t x, const Plane& dst);
 
   // Bytes read from files by the last Read.
   int64_t bytes_read() const;

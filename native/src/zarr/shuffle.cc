@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Byte shuffle, a row span at a time; 2- and 4-byte elements with SSE2 (every x86-64 has it), others by plain loops.
+// Byte shuffle, a row span at a time; 2- and 4-byte elements with SSE2 (every x86-64 has it),
+// others by plain loops.
 #include "zarr/shuffle.h"
 
 #include <algorithm>

@@ -10,7 +10,7 @@
 
 namespace tilecast {
 
-class TiffWriter {
+class TiffFixture {
  public:
   struct Field {
     uint16_t type;
@@ -18,7 +18,7 @@ class TiffWriter {
     std::vector<uint64_t> values;  // each stored with the type's size
   };
 
-  explicit TiffWriter(bool big_endian = false, bool big_tiff = false)
+  explicit TiffFixture(bool big_endian = false, bool big_tiff = false)
       : big_endian_(big_endian), big_tiff_(big_tiff) {
     bytes_ = big_endian ? std::string("MM") : std::string("II");
     Put(big_tiff ? 43 : 42, 2);

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// Every question, in the order in which they are told.
+
+import type { Question } from "../question.js";
+import { disk } from "./disk.js";
+import { kernels } from "./kernels.js";
+import { memory } from "./memory.js";
+import { plate } from "./plate.js";
+import { tiffRead } from "./tiff-read.js";
+import { zarrWrite } from "./zarr-write.js";
+
+export const questions: readonly Question[] = [memory, disk, tiffRead, zarrWrite, kernels, plate];
