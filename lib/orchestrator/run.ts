@@ -2,6 +2,7 @@
 // run(): a pipeline over a plate, from the catalogue to OME-Zarr, table, run.json and report.
 
 import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { freemem } from "node:os";
 import { join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fromNative, TilecastError } from "../errors.js";
@@ -73,7 +74,7 @@ async function runPlan(
 ): Promise<RunReport> {
   const began = performance.now();
   const started = new Date();
-  const { encoding, threads, out } = checkOptions(options);
+  const { encoding, out, threads: wanted } = checkOptions(options);
   const plan = compile(pipeline, plate, {
     ...(options.wells ? { wells: options.wells } : {}),
     ...(options.levels ? { levels: options.levels } : {}),
@@ -87,6 +88,10 @@ async function runPlan(
       { argument: "out", path: out },
     );
   }
+  const addon = native();
+  const slotBytes = Math.max(4096, plan.slotBytes);
+  const perThread = Math.max(...plan.programs.map((p) => addon.Runner.slotsNeeded(p)));
+  const threads = threadsThatFit(wanted, perThread * slotBytes);
   await checkIllumination(plan);
   prepareFolder(out, options);
   const states = new WellStates(out);
@@ -105,11 +110,9 @@ async function runPlan(
   let timings: ReturnType<NativeRunner["timings"]> = [];
   let cancelled = options.signal?.aborted ?? false;
   if (todo.length > 0 && !cancelled) {
-    const addon = native();
-    const slots = threads * Math.max(...plan.programs.map((p) => addon.Runner.slotsNeeded(p)));
     let pool: ReturnType<typeof addon.TilePool.create>;
     try {
-      pool = addon.TilePool.create(Math.max(4096, plan.slotBytes), slots);
+      pool = addon.TilePool.create(slotBytes, threads * perThread);
     } catch (error) {
       throw fromNative(error);
     }
@@ -240,6 +243,19 @@ function eraseRedone(store: OmeZarrStore, wells: readonly string[]): void {
     const { row, column } = splitWell(well);
     rmSync(join(store.root, row, column), { recursive: true, force: true });
   }
+}
+
+/** Threads whose tiles fit into four fifths of the memory that this process may still have (cgroup limits count). */
+function threadsThatFit(threads: number, bytesPerThread: number): number {
+  const room = 0.8 * (process.availableMemory?.() ?? freemem());
+  const fit = Math.min(threads, Math.floor(room / bytesPerThread));
+  if (fit >= 1) return fit;
+  throw new TilecastError(
+    "ERR_POOL_MEMORY",
+    `one worker thread of this pipeline holds ${(bytesPerThread / 1e9).toFixed(1)} GB of tiles at once, and ${(room / 1e9).toFixed(1)} GB may be used here; ` +
+      "is one image of the plate far larger than the others (tilecast info tells)?",
+    { argument: "plate" },
+  );
 }
 
 function thumbnailPx(plate: Plate): number {

@@ -31,6 +31,7 @@ export interface PlaneState {
 }
 
 export interface RunJson {
+  readonly options: { readonly threads: number };
   readonly outcome: string;
   readonly planes: { total: number; done: number; reused: number; failed: number; cancelled: number };
   readonly wells: { well: string; status: string; reused: boolean; planes: number; failedPlanes: number }[];

@@ -3,7 +3,7 @@
 
 import { existsSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { native } from "../../lib/native.js";
 import { op } from "../../lib/ops/index.js";
 import { pipeline } from "../../lib/orchestrator/pipeline.js";
@@ -162,6 +162,28 @@ describe("a run", () => {
       "ERR_PIPELINE",
     );
     expect(existsSync(out)).toBe(false);
+  });
+});
+
+describe("memory", () => {
+  test("that is short takes threads away, and is an error when not even one fits", async () => {
+    const { root, out } = make({ wells: ["A01"], channels: [0] });
+    const available = vi.spyOn(process, "availableMemory");
+    try {
+      // 64 x 48 px as float32 or int32 are 12 KiB a tile.
+      available.mockReturnValue(100_000);
+      expect((await go(root, out, { threads: 8 })).outcome).toBe("complete");
+      expect(runJson(out).options.threads).toBeLessThan(8);
+      available.mockReturnValue(10_000);
+      const other = join(folder(), "out");
+      expect(await thrown(() => go(root, other))).toMatchObject({
+        code: "ERR_POOL_MEMORY",
+        argument: "plate",
+      });
+      expect(existsSync(other)).toBe(false);
+    } finally {
+      available.mockRestore();
+    }
   });
 });
 
