@@ -76,7 +76,8 @@ const sanitizerEnv = {
   // No stack-use-after-return: with it, gcc before 12.4 misaligns AVX-512 variables on the stack and the program crashes (gcc PR 110027).
   ASAN_OPTIONS: "abort_on_error=0:detect_leaks=1:detect_stack_use_after_return=0:strict_string_checks=1",
   UBSAN_OPTIONS: "print_stacktrace=1:halt_on_error=1",
-  TSAN_OPTIONS: "halt_on_error=1:second_deadlock_stack=1",
+  // The pool's tests fork children that make threads of their own.
+  TSAN_OPTIONS: "halt_on_error=1:second_deadlock_stack=1:die_after_fork=0",
 };
 
 async function nativeTests({ folder, sanitize, filter }) {

@@ -6,6 +6,7 @@ import { TilecastError } from "../errors.js";
 import { version } from "../version.js";
 import { Counters, type Snapshot, serverCounters } from "./counters.js";
 import { type Endpoint, type EndpointOptions, ensureSocketDir, toEndpoint } from "./endpoint.js";
+import { Gate } from "./gate.js";
 import type { Generation } from "./message-schema.js";
 import {
   type Application,
@@ -24,7 +25,7 @@ import {
 import { readPickle } from "./pickle-reader.js";
 import { writePickle } from "./pickle-writer.js";
 import { thisProcess } from "./process-identity.js";
-import { type CurveServerKeys, Gate, requireSafe } from "./security.js";
+import { type CurveServerKeys, requireSafe } from "./security.js";
 import { SocketFile } from "./socket-file.js";
 import { cancelled, closeFully, heartbeat, loadZmq, pause } from "./zmq.js";
 

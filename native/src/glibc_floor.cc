@@ -31,6 +31,17 @@ int TilecastFstat(int fd, struct stat* out) {
 #endif
 }
 
+// The same of stat.
+int __xstat(int version, const char* path, struct stat* out);
+int TilecastStat(const char* path, struct stat* out) TILECAST_LOCAL("stat");
+int TilecastStat(const char* path, struct stat* out) {
+#if defined(__x86_64__)
+  return __xstat(1, path, out);
+#else
+  return __xstat(0, path, out);
+#endif
+}
+
 // gcc 11: what new[] and std::vector throw for sizes that overflow.
 [[noreturn]] void TilecastThrowBadArrayNewLength()
     TILECAST_LOCAL("_ZSt28__throw_bad_array_new_lengthv");

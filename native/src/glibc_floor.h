@@ -30,6 +30,7 @@ TILECAST_BIND(dlclose, TILECAST_GLIBC_FIRST);
 TILECAST_BIND(dlerror, TILECAST_GLIBC_FIRST);
 TILECAST_BIND(shm_open, TILECAST_GLIBC_FIRST);
 TILECAST_BIND(shm_unlink, TILECAST_GLIBC_FIRST);
+TILECAST_BIND(pthread_mutex_trylock, TILECAST_GLIBC_FIRST);
 // std::condition_variable::wait(std::unique_lock<std::mutex>&)
 TILECAST_BIND(_ZNSt18condition_variable4waitERSt11unique_lockISt5mutexE, "GLIBCXX_3.4.11");
 #undef TILECAST_BIND

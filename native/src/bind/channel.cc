@@ -260,17 +260,18 @@ class ChannelObject : public Napi::ObjectWrap<ChannelObject> {
     Open(info.Env());
     auto call = std::make_shared<Call>();
     call->batch = ToBatch(info[0]);
-    return Wait(info, *sender_, std::move(call));
+    return Wait(info, *sender_, call);
   }
   // (most, done): as send; done is called with an empty batch when the channel is closed.
   Napi::Value Receive(const Napi::CallbackInfo& info) {
     Open(info.Env());
     auto call = std::make_shared<Call>();
     call->batch.resize(Most(info[0]));
-    return Wait(info, *receiver_, std::move(call));
+    return Wait(info, *receiver_, call);
   }
 
-  Napi::Value Wait(const Napi::CallbackInfo& info, Waiter& waiter, std::shared_ptr<Call> call) {
+  Napi::Value Wait(const Napi::CallbackInfo& info, Waiter& waiter,
+                   const std::shared_ptr<Call>& call) {
     const Napi::Env env = info.Env();
     if (!info[1].IsFunction()) throw InvalidArgument(env, "done must be a function");
     call->done = Napi::Persistent(info[1].As<Napi::Function>());

@@ -68,7 +68,8 @@ void Bridge::Deliver(void* context, const Loan* loan) {
     grant->loan = *loan;
     const std::lock_guard lock(bridge->mutex_);
     if (bridge->open_ && bridge->function_.NonBlockingCall(grant.get()) == napi_ok) {
-      static_cast<void>(grant.release());
+      // The function's queue owns it now. NOLINTNEXTLINE(bugprone-unused-return-value)
+      grant.release();
     }
   }
   bridge->Unuse();

@@ -25,7 +25,6 @@ namespace {
 using shm::CellLap;
 using shm::CellPhase;
 using shm::CellPhaseOf;
-using shm::CellRow;
 using shm::CellWord;
 
 constexpr uint32_t kMaxCapacity = 1 << 20;

@@ -86,7 +86,7 @@ void TilePool::Impl::StartService() {
   }
 }
 
-void TilePool::Impl::ServiceLoop(Impl* impl, std::shared_ptr<std::atomic<bool>> stop) {
+void TilePool::Impl::ServiceLoop(Impl* impl, const std::shared_ptr<std::atomic<bool>>& stop) {
   using Clock = std::chrono::steady_clock;
   constexpr std::chrono::milliseconds kBeat{shm::kLeasePeriodMs};
   auto beat = Clock::now() + kBeat;

@@ -68,7 +68,7 @@ struct TilePool::Impl {
 
   void StartService();
   void LeaveTable();
-  static void ServiceLoop(Impl* impl, std::shared_ptr<std::atomic<bool>> stop);
+  static void ServiceLoop(Impl* impl, const std::shared_ptr<std::atomic<bool>>& stop);
   void Beat();
   uint32_t ReclaimDead();
   // For a loan that found no slot: as ReclaimDead, but at most every 20 ms.
