@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+// Reads programs and jobs out of JavaScript objects, and puts results into them.
+#include "bind/run_data.h"
+
+#include <algorithm>
+
+#include "bind/zarr.h"
+
+namespace tilecast::bind {
+namespace {
+
+double NumberOr(const Napi::Object& o, const char* key, double fallback) {
+  const Napi::Value v = o.Get(key);
+  return v.IsNumber() ? v.As<Napi::Number>().DoubleValue() : fallback;
+}
+}  // namespace
+
+int IntOr(const Napi::Object& o, const char* key, int fallback) {
+  return static_cast<int>(NumberOr(o, key, fallback));
+}
+
+namespace {
+
+std::string StringOf(const Napi::Object& o, const char* key) {
+  const Napi::Value v = o.Get(key);
+  return v.IsString() ? v.As<Napi::String>().Utf8Value() : std::string();
+}
+std::vector<int> IntsOf(const Napi::Object& o, const char* key) {
+  std::vector<int> out;
+  const Napi::Value v = o.Get(key);
+  if (!v.IsArray()) return out;
+  const auto a = v.As<Napi::Array>();
+  for (uint32_t i = 0; i < a.Length(); ++i) {
+    out.push_back(a.Get(i).As<Napi::Number>().Int32Value());
+  }
+  return out;
+}
+
+DType DTypeFrom(const std::string& name) {
+  for (int i = 0; i < kDTypeCount; ++i) {
+    if (DTypeName(static_cast<DType>(i)) == name) return static_cast<DType>(i);
+  }
+  throw Error(Code::kInvalidArgument, "unknown dtype \"" + name + "\"");
+}
+
+constexpr std::pair<const char*, OpKind> kOps[] = {
+    {"read", OpKind::kRead},
+    {"project", OpKind::kProject},
+    {"projectTiles", OpKind::kProjectRegs},
+    {"subtract", OpKind::kSubtract},
+    {"subtractPercentile", OpKind::kSubtractPercentile},
+    {"flatField", OpKind::kFlatField},
+    {"gaussian", OpKind::kGaussian},
+    {"threshold", OpKind::kThreshold},
+    {"label", OpKind::kLabel},
+    {"rescale", OpKind::kRescale},
+    {"function", OpKind::kFunction},
+    {"measure", OpKind::kMeasure},
+    {"writeImage", OpKind::kWriteImage},
+    {"writeLabels", OpKind::kWriteLabels},
+    {"thumbnail", OpKind::kThumbnail},
+    {"collect", OpKind::kCollect},
+};
+constexpr std::pair<const char*, Projection> kProjections[] = {
+    {"max", Projection::kMax}, {"mean", Projection::kMean}, {"sum", Projection::kSum}};
+constexpr std::pair<const char*, ThresholdMethod> kMethods[] = {{"value", ThresholdMethod::kValue},
+                                                                {"otsu", ThresholdMethod::kOtsu}};
+constexpr std::pair<const char*, Column::Kind> kColumns[] = {
+    {"label", Column::Kind::kLabel},          {"area", Column::Kind::kArea},
+    {"centroid_y", Column::Kind::kCentroidY}, {"centroid_x", Column::Kind::kCentroidX},
+    {"bbox_y0", Column::Kind::kBoxY0},        {"bbox_x0", Column::Kind::kBoxX0},
+    {"bbox_y1", Column::Kind::kBoxY1},        {"bbox_x1", Column::Kind::kBoxX1},
+    {"perimeter", Column::Kind::kPerimeter},  {"eccentricity", Column::Kind::kEccentricity},
+    {"empty", Column::Kind::kEmpty},          {"integrated_intensity", Column::Kind::kIntegrated},
+    {"mean_intensity", Column::Kind::kMean},  {"min_intensity", Column::Kind::kMin},
+    {"max_intensity", Column::Kind::kMax},
+};
+constexpr std::pair<const char*, ChunkCodec> kCodecs[] = {{"none", ChunkCodec::kNone},
+                                                          {"blosc-lz4", ChunkCodec::kBloscLz4},
+                                                          {"blosc-zstd", ChunkCodec::kBloscZstd},
+                                                          {"zstd", ChunkCodec::kZstd}};
+
+Instruction InstructionFrom(const Napi::Object& o) {
+  Instruction op;
+  op.kind = OneOf(StringOf(o, "op"), kOps, "instruction");
+  op.stage = StringOf(o, "stage");
+  op.in = IntOr(o, "in", -1);
+  op.out = IntOr(o, "out", -1);
+  op.inputs = IntsOf(o, "inputs");
+  op.sources = IntsOf(o, "sources");
+  op.a = NumberOr(o, "a", 0);
+  op.b = NumberOr(o, "b", 0);
+  op.resource = IntOr(o, "resource", -1);
+  op.output = IntOr(o, "output", -1);
+  op.part = IntOr(o, "part", 0);
+  if (const auto s = StringOf(o, "projection"); !s.empty())
+    op.projection = OneOf(s, kProjections, "projection");
+  if (const auto s = StringOf(o, "method"); !s.empty())
+    op.method = OneOf(s, kMethods, "threshold method");
+  if (const auto s = StringOf(o, "dtype"); !s.empty()) op.dtype = DTypeFrom(s);
+  op.label.min_area = static_cast<int64_t>(NumberOr(o, "minArea", 0));
+  const double max_area = NumberOr(o, "maxArea", -1);
+  if (max_area >= 0 && max_area < 9e15) op.label.max_area = static_cast<int64_t>(max_area);
+  op.label.clear_border = o.Get("clearBorder").ToBoolean().Value();
+  if (const Napi::Value v = o.Get("columns"); v.IsArray()) {
+    const auto columns = v.As<Napi::Array>();
+    for (uint32_t i = 0; i < columns.Length(); ++i) {
+      const auto c = columns.Get(i).As<Napi::Object>();
+      op.columns.push_back({OneOf(StringOf(c, "kind"), kColumns, "column"), IntOr(c, "image", -1)});
+      const Column& column = op.columns.back();
+      if ((column.kind >= Column::Kind::kIntegrated) != (column.image >= 0) ||
+          column.image >= static_cast<int>(op.inputs.size())) {
+        throw Error(Code::kInvalidArgument, "a column refers to an image that is not there");
+      }
+    }
+  }
+  return op;
+}
+
+Napi::Object ErrorObject(Napi::Env env, const JobResult& r) {
+  Napi::Object o = Napi::Object::New(env);
+  o.Set("code", std::string(CodeName(r.code)));
+  o.Set("message", r.message);
+  o.Set("stage", r.stage);
+  if (!r.path.empty()) o.Set("path", r.path);
+  if (r.page >= 0) o.Set("page", static_cast<double>(r.page));
+  if (r.offset >= 0) o.Set("offset", static_cast<double>(r.offset));
+  return o;
+}
+
+}  // namespace
+
+Program ProgramFrom(const Napi::Object& o) {
+  Program program;
+  program.registers = IntOr(o, "registers", 0);
+  const auto code = o.Get("code").As<Napi::Array>();
+  for (uint32_t i = 0; i < code.Length(); ++i) {
+    program.code.push_back(InstructionFrom(code.Get(i).As<Napi::Object>()));
+  }
+  return program;
+}
+
+Job JobFrom(const Napi::Object& o) {
+  Job job;
+  job.program = IntOr(o, "program", 0);
+  job.index = IntOr(o, "index", 0);
+  job.thumbnail = o.Get("thumbnail").ToBoolean().Value();
+  const auto prefixes = o.Get("rowPrefixes").As<Napi::Array>();
+  for (uint32_t i = 0; i < prefixes.Length(); ++i) {
+    job.row_prefixes.push_back(prefixes.Get(i).As<Napi::String>().Utf8Value());
+  }
+  const auto files = o.Get("files").As<Napi::Array>();
+  for (uint32_t i = 0; i < files.Length(); ++i) {
+    const auto f = files.Get(i).As<Napi::Object>();
+    job.files.emplace_back(StringOf(f, "path"), StringOf(f, "text"));
+  }
+  const auto sources = o.Get("sources").As<Napi::Array>();
+  for (uint32_t i = 0; i < sources.Length(); ++i) {
+    const auto s = sources.Get(i).As<Napi::Object>();
+    job.sources.push_back({StringOf(s, "path"), IntOr(s, "page", 0), IntOr(s, "sample", 0),
+                           static_cast<int64_t>(NumberOr(s, "height", 0)),
+                           static_cast<int64_t>(NumberOr(s, "width", 0)),
+                           DTypeFrom(StringOf(s, "dtype"))});
+    if (const Napi::Value array = s.Get("array"); array.IsObject()) {
+      job.sources.back().array = UnwrapZarrArray(array);
+      job.sources.back().index = ToIndex(s.Get("index"));
+    }
+  }
+  const auto outputs = o.Get("outputs").As<Napi::Array>();
+  for (uint32_t i = 0; i < outputs.Length(); ++i) {
+    const auto t = outputs.Get(i).As<Napi::Object>();
+    job.outputs.push_back({StringOf(t, "dir"), StringOf(t, "lead"),
+                           static_cast<int64_t>(NumberOr(t, "height", 0)),
+                           static_cast<int64_t>(NumberOr(t, "width", 0)),
+                           DTypeFrom(StringOf(t, "dtype")), IntOr(t, "levels", 1)});
+  }
+  return job;
+}
+
+ZarrEncoding EncodingFrom(const Napi::Object& o) {
+  ZarrEncoding e;
+  e.format = IntOr(o, "format", 3);
+  e.sharded = o.Get("sharded").ToBoolean().Value();
+  e.codec = OneOf(StringOf(o, "codec"), kCodecs, "codec");
+  e.level = IntOr(o, "level", 5);
+  e.chunk = static_cast<int64_t>(NumberOr(o, "chunk", 512));
+  e.separator = StringOf(o, "separator") == "." ? '.' : '/';
+  if (e.chunk < 1 || (e.format != 2 && e.format != 3))
+    throw Error(Code::kInvalidArgument, "bad Zarr encoding");
+  return e;
+}
+
+Napi::Object ResultObject(Napi::Env env, JobResult& r) {
+  Napi::Object o = Napi::Object::New(env);
+  o.Set("job", r.job);
+  if (!r.ok) {
+    o.Set("error", ErrorObject(env, r));
+    return o;
+  }
+  o.Set("rows", r.rows);
+  auto parts = Napi::Array::New(env, r.parts.size());
+  for (size_t i = 0; i < r.parts.size(); ++i) {
+    const PartResult& p = r.parts[i];
+    Napi::Object part = Napi::Object::New(env);
+    part.Set("objects", static_cast<double>(p.objects));
+    auto sums = Napi::Float64Array::New(env, p.sums.size());
+    std::copy(p.sums.begin(), p.sums.end(), sums.Data());
+    part.Set("sums", sums);
+    if (p.has_range) {
+      part.Set("low", p.low);
+      part.Set("high", p.high);
+    }
+    parts.Set(static_cast<uint32_t>(i), part);
+  }
+  o.Set("parts", parts);
+  o.Set("bytesRead", static_cast<double>(r.bytes_read));
+  o.Set("bytesWritten", static_cast<double>(r.bytes_written));
+  o.Set("pixels", static_cast<double>(r.pixels));
+  auto thumbs = Napi::Array::New(env, r.thumbnails.size());
+  for (size_t i = 0; i < r.thumbnails.size(); ++i) {
+    const ThumbnailImage& t = r.thumbnails[i];
+    Napi::Object thumb = Napi::Object::New(env);
+    thumb.Set("height", static_cast<double>(t.height));
+    thumb.Set("width", static_cast<double>(t.width));
+    auto pixels = Napi::Float32Array::New(env, t.pixels.size());
+    std::copy(t.pixels.begin(), t.pixels.end(), pixels.Data());
+    thumb.Set("pixels", pixels);
+    if (t.outline.empty()) {
+      thumb.Set("outline", env.Null());
+    } else {
+      auto outline = Napi::Uint8Array::New(env, t.outline.size());
+      std::copy(t.outline.begin(), t.outline.end(), outline.Data());
+      thumb.Set("outline", outline);
+    }
+    thumbs.Set(static_cast<uint32_t>(i), thumb);
+  }
+  o.Set("thumbnails", thumbs);
+  return o;
+}
+
+}  // namespace tilecast::bind
