@@ -15,6 +15,7 @@
 #include "bind/bind.h"
 #include "bind/pool.h"
 #include "bind/promise.h"
+#include "bind/slot_lease.h"
 #include "tiff/tiff_libtiff.h"
 #include "tiff/tiff_reader.h"
 #include "tiff/tiff_scan.h"
@@ -143,24 +144,20 @@ class ReadPlaneWorker final : public PromiseWorker {
   ReadPlaneWorker(Napi::Env env, std::shared_ptr<TilePool> pool, Loan loan, std::string path,
                   int page, int sample, const PlanePart& part)
       : PromiseWorker(env, "tilecast.readPlane"),
-        pool_(std::move(pool)),
-        loan_(loan),
+        lease_(std::move(pool), loan),
         path_(std::move(path)),
         page_(page),
         sample_(sample),
         part_(part) {
-    pool_->AddLease(loan_);
-    leased_ = true;
+    lease_.Take();
   }
-  // Also when the environment ends before the work began.
-  ~ReadPlaneWorker() override { Release(); }
 
  protected:
   void Work() override {
     struct Finally {
       ReadPlaneWorker& self;
       ~Finally() {
-        self.Release();
+        self.lease_.Release();
         reader().Close();
       }
     } const finally{*this};
@@ -177,12 +174,11 @@ class ReadPlaneWorker final : public PromiseWorker {
                       std::to_string(layout_.height) + " x " + std::to_string(layout_.width),
                   path_, page_);
     }
-    const Plane dst =
-        PackedPlane(pool_->data(loan_.slot), layout_.dtype, part_.height, part_.width);
-    if (static_cast<uint64_t>(dst.bytes()) > pool_->slot_bytes()) {
+    const Plane dst = PackedPlane(lease_.data(), layout_.dtype, part_.height, part_.width);
+    if (static_cast<uint64_t>(dst.bytes()) > lease_.slot_bytes()) {
       throw Error(Code::kSlotTooSmall,
                   "the image needs " + std::to_string(dst.bytes()) + " bytes, a slot has " +
-                      std::to_string(pool_->slot_bytes()) + "; create the pool with larger slots",
+                      std::to_string(lease_.slot_bytes()) + "; create the pool with larger slots",
                   path_, page_);
     }
     if (part_.whole && part_.level == 0) {
@@ -206,18 +202,8 @@ class ReadPlaneWorker final : public PromiseWorker {
     thread_local TiffReader reader;
     return reader;
   }
-  void Release() {
-    if (!std::exchange(leased_, false)) return;
-    try {
-      pool_->Release(loan_);
-    } catch (const Error&) {
-      // Only if JavaScript released more often than it may: it has been told so already.
-    }
-  }
 
-  std::shared_ptr<TilePool> pool_;
-  Loan loan_;
-  bool leased_ = false;
+  SlotLease lease_;
   std::string path_;
   int page_;
   int sample_;

@@ -9,6 +9,7 @@
 #include "bind/bind.h"
 #include "bind/pool.h"
 #include "bind/promise.h"
+#include "bind/slot_lease.h"
 #include "tiff/tiff_reader.h"
 
 namespace tilecast::bind {
@@ -61,16 +62,13 @@ class ReadPartsWorker final : public PromiseWorker {
   ReadPartsWorker(Napi::Env env, std::shared_ptr<TilePool> pool, Loan loan, FileParts file,
                   const Napi::Object& source, int page, int sample)
       : PromiseWorker(env, "tilecast.readPlaneOfParts"),
-        pool_(std::move(pool)),
-        loan_(loan),
+        lease_(std::move(pool), loan),
         file_(std::move(file)),
         source_(Napi::Persistent(source)),
         page_(page),
         sample_(sample) {
-    pool_->AddLease(loan_);
-    leased_ = true;
+    lease_.Take();
   }
-  ~ReadPartsWorker() override { Release(); }
 
  protected:
   void Work() override {
@@ -79,7 +77,7 @@ class ReadPartsWorker final : public PromiseWorker {
     struct Finally {
       ReadPartsWorker& self;
       ~Finally() {
-        self.Release();
+        self.lease_.Release();
         reader.Close();
       }
     } const finally{*this};
@@ -113,12 +111,11 @@ class ReadPartsWorker final : public PromiseWorker {
   void Read(TiffReader& reader) {
     reader.Open(file_);
     layout_ = reader.layout(page_);
-    const Plane dst =
-        PackedPlane(pool_->data(loan_.slot), layout_.dtype, layout_.height, layout_.width);
-    if (static_cast<uint64_t>(dst.bytes()) > pool_->slot_bytes()) {
+    const Plane dst = PackedPlane(lease_.data(), layout_.dtype, layout_.height, layout_.width);
+    if (static_cast<uint64_t>(dst.bytes()) > lease_.slot_bytes()) {
       throw Error(Code::kSlotTooSmall,
                   "the image needs " + std::to_string(dst.bytes()) + " bytes, a slot has " +
-                      std::to_string(pool_->slot_bytes()) + "; create the pool with larger slots",
+                      std::to_string(lease_.slot_bytes()) + "; create the pool with larger slots",
                   file_.name, page_);
     }
     // All at once: each answer costs a way over the network.
@@ -128,18 +125,7 @@ class ReadPartsWorker final : public PromiseWorker {
     if (missing_.empty()) reader.ReadPlane(page_, sample_, dst);
   }
 
-  void Release() {
-    if (!std::exchange(leased_, false)) return;
-    try {
-      pool_->Release(loan_);
-    } catch (const Error&) {
-      // Only if JavaScript released more often than it may: it has been told so already.
-    }
-  }
-
-  std::shared_ptr<TilePool> pool_;
-  Loan loan_;
-  bool leased_ = false;
+  SlotLease lease_;
   FileParts file_;
   Napi::ObjectReference source_;  // keeps the bytes
   int page_;

@@ -6,6 +6,7 @@
 
 #include "bind/pool.h"
 #include "bind/promise.h"
+#include "bind/slot_lease.h"
 #include "zarr/plane_reader.h"
 
 namespace tilecast::bind {
@@ -90,8 +91,7 @@ class ReadZarrPlaneWorker final : public PromiseWorker {
                       std::shared_ptr<const ZarrArray> array, std::vector<int64_t> index, int64_t y,
                       int64_t x, int64_t height, int64_t width, const Napi::Value& fetched)
       : PromiseWorker(env, "tilecast.readZarrPlane"),
-        pool_(std::move(pool)),
-        loan_(loan),
+        lease_(std::move(pool), loan),
         array_(std::move(array)),
         index_(std::move(index)),
         y_(y),
@@ -99,29 +99,27 @@ class ReadZarrPlaneWorker final : public PromiseWorker {
         height_(height),
         width_(width) {
     if (!fetched.IsUndefined()) Fetch(fetched);
-    pool_->AddLease(loan_);
-    leased_ = true;
+    lease_.Take();
   }
-  ~ReadZarrPlaneWorker() override { Release(); }
 
  protected:
   void Work() override {
     struct Finally {
       ReadZarrPlaneWorker& self;
-      ~Finally() { self.Release(); }
+      ~Finally() { self.lease_.Release(); }
     } const finally{*this};
     // Checked first: a size that no memory has must not overflow on its way to the slot's.
     if (height_ > array_->height() || width_ > array_->width()) {
       throw Error(Code::kOpShape, "the region is larger than the plane", array_->dir);
     }
-    const Plane dst = PackedPlane(pool_->data(loan_.slot), array_->dtype, height_, width_);
+    const Plane dst = PackedPlane(lease_.data(), array_->dtype, height_, width_);
     if (static_cast<double>(height_) * static_cast<double>(width_) *
             static_cast<double>(DTypeSize(array_->dtype)) >
-        static_cast<double>(pool_->slot_bytes())) {
+        static_cast<double>(lease_.slot_bytes())) {
       throw Error(Code::kSlotTooSmall,
                   "a region of " + std::to_string(width_) + " x " + std::to_string(height_) +
                       " px of " + std::string(DTypeName(array_->dtype)) +
-                      " does not fit into a slot of " + std::to_string(pool_->slot_bytes()) +
+                      " does not fit into a slot of " + std::to_string(lease_.slot_bytes()) +
                       " bytes; create the pool with larger slots",
                   array_->dir);
     }
@@ -165,18 +163,8 @@ class ReadZarrPlaneWorker final : public PromiseWorker {
     }
     fetched_ = Napi::Persistent(object);
   }
-  void Release() {
-    if (!std::exchange(leased_, false)) return;
-    try {
-      pool_->Release(loan_);
-    } catch (const Error&) {
-      // Only if JavaScript released more often than it may: it has been told so already.
-    }
-  }
 
-  std::shared_ptr<TilePool> pool_;
-  Loan loan_;
-  bool leased_ = false;
+  SlotLease lease_;
   std::shared_ptr<const ZarrArray> array_;
   std::vector<int64_t> index_;
   int64_t y_, x_, height_, width_;
