@@ -83,11 +83,19 @@ export function mischievous(dir: string, mischief: string): string {
     module,
     `import * as fs from "node:fs";
      export default function ({ data }, out) {
-       if (!fs.existsSync(${marker})) {
-         fs.writeFileSync(${marker}, "");
+       if (first()) {
          ${mischief}
        }
        out.set(data);
+     }
+     // Several threads run this at once: only one of them can make the file.
+     function first() {
+       try {
+         fs.closeSync(fs.openSync(${marker}, "wx"));
+         return true;
+       } catch {
+         return false;
+       }
      }`,
   );
   const file = join(dir, "mischief-pipeline.mjs");
