@@ -36,6 +36,7 @@ export const errorCodes = {
   ERR_ENDPOINT: "A socket address cannot be used: taken, unsafe, or too long.",
   ERR_TIMEOUT: "Another process did not answer in time.",
   ERR_REMOTE: "Another process answered with an error.",
+  ERR_VIEWER: "A viewer cannot be had: a program that it needs is missing, or it did not start.",
   ERR_INSTANCE: "A server process could not be started, or the one found is not the one wanted.",
   ERR_KEY_NOT_FOUND: "A store has no such key.",
   ERR_KEY_EXISTS: "A key is to be made and is there already, or is the folder of other keys.",

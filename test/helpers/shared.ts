@@ -50,6 +50,17 @@ export function python(): string | undefined {
   return undefined;
 }
 
+/** The Python with napari and OpenHCS: TILECAST_VIEWERS_PYTHON, else the one that the set-up script installs. */
+export function viewersPython(): string | undefined {
+  const path = process.env.TILECAST_VIEWERS_PYTHON ?? join(repository, ".venv-viewers", "bin", "python");
+  if (existsSync(path)) return path;
+  leftOut(
+    "tests with napari and OpenHCS",
+    "no .venv-viewers (set TILECAST_VIEWERS_PYTHON, or run scripts/setup)",
+  );
+  return undefined;
+}
+
 /** Runs a Python program that prints JSON. */
 export function runPython(program: string, args: readonly string[] = []): unknown {
   const path = python();

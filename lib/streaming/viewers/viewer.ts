@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+// A viewer that a run, or a program, wants to have: found running, or started, on its port.
+
+import { TilecastError } from "../../errors.js";
+import {
+  Endpoint,
+  type Instance,
+  InstanceManager,
+  type Launch,
+  type Pong,
+  type TransportMode,
+  zmqConfigs,
+} from "../../runtime/index.js";
+import type { StreamComponent, StreamPayload } from "../payload.js";
+
+/** Whose program it is: tilecast's own, or OpenHCS's. */
+export type ViewerFlavour = "tilecast" | "openhcs";
+
+/** What is sent to a viewer and how; the same for all of them. */
+export interface ViewerOptions {
+  /** Data port; control is 1000 above it. Default: napari 5555, Fiji 5565. */
+  readonly port?: number;
+  /** Default `ipc`: socket files of the user's own. */
+  readonly transport?: TransportMode;
+  /** Default `tilecast`. */
+  readonly flavour?: ViewerFlavour;
+  /** Names of the pipeline's steps whose images are shown. Default: those that the run writes. */
+  readonly steps?: readonly string[];
+  /** Default: images and labels. */
+  readonly show?: readonly StreamPayload["kind"][];
+  /**
+   * When images come faster than the viewer takes them: `latest` never slows the run, and what was passed over is read from the results
+   * when it is looked at; `wait` lets the run wait, for at most `waitMs` in all. Default `latest`.
+   */
+  readonly policy?: "latest" | "wait";
+  /** Default 10 000. */
+  readonly waitMs?: number;
+  /** Tiles that may wait for the viewer at once, in slots of the run's pool. Default 16. */
+  readonly slots?: number;
+  /** Bytes that the viewer may keep; what is beyond is read from the results again. Default: the viewer's own, a quarter of the memory. */
+  readonly memoryBudget?: number;
+  /** How long a starting viewer may be silent. Default 60 000. */
+  readonly startTimeoutMs?: number;
+}
+
+/** How a component is shown: napari's `stack` and `layer`; Fiji's `window`, `channel`, `slice` and `frame`. */
+export type ComponentModes<Mode extends string> = Readonly<Partial<Record<StreamComponent, Mode>>>;
+
+export interface StartOptions {
+  readonly signal?: AbortSignal;
+  /** What the starting viewer says of itself. */
+  readonly onStatus?: (message: string) => void;
+}
+
+/** What the kinds of viewers differ in. */
+export interface ViewerKind {
+  /** The pong's `server_type`. */
+  readonly type: "napari" | "fiji";
+  readonly defaultPort: number;
+  /** Finds what is needed to start it. Throws ERR_VIEWER with every place that was tried, and advice. */
+  readonly launch: (endpoint: Endpoint) => Promise<(journal: string) => Launch>;
+}
+
+/** A viewer on its port. It outlives the run that started it; the next one uses it again. */
+export class Viewer<Options extends ViewerOptions = ViewerOptions> {
+  readonly endpoint: Endpoint;
+
+  constructor(
+    readonly kind: ViewerKind,
+    readonly options: Options,
+  ) {
+    this.endpoint = new Endpoint({
+      port: options.port ?? kind.defaultPort,
+      ...(options.transport === undefined ? {} : { mode: options.transport }),
+      config: options.flavour === "openhcs" ? zmqConfigs.openhcs : zmqConfigs.tilecast,
+    });
+  }
+
+  /** For people: `napari on port 5555`. */
+  get name(): string {
+    const whose = this.options.flavour === "openhcs" ? "OpenHCS's " : "";
+    return `${whose}${this.kind.type} on port ${this.endpoint.port}`;
+  }
+
+  /**
+   * Joins the viewer that runs, or starts one. Two that ask at once get the same one.
+   *
+   * Throws ERR_VIEWER where a program is missing or the viewer ends while it starts, ERR_INSTANCE where something else has the port,
+   * ERR_TIMEOUT and ERR_CANCELLED.
+   */
+  async start({ signal, onStatus }: StartOptions = {}): Promise<Instance> {
+    const manager = (launch?: (journal: string) => Launch) =>
+      new InstanceManager({
+        endpoint: this.endpoint,
+        startTimeoutMs: this.options.startTimeoutMs ?? 60_000,
+        reject: (pong) => this.#reject(pong),
+        ...(onStatus ? { onStatus: (status) => onStatus(status.message ?? status.phase) } : {}),
+        ...(launch ? { launch: ({ journal }) => launch(journal) } : {}),
+      });
+    const options = signal ? { signal } : {};
+    const found = await manager().check(options);
+    if (found.state === "ready") return await manager().connect(options);
+    const launch = await this.kind.launch(this.endpoint);
+    try {
+      return await manager(launch).ensure(options);
+    } catch (error) {
+      if (!(error instanceof TilecastError) || error.code !== "ERR_INSTANCE") throw error;
+      const after = await manager().check();
+      // What has the port is not ours to explain away; a process that ended while it started is the viewer's own failure.
+      if (after.state === "foreign" || after.state === "hung") throw error;
+      throw new TilecastError("ERR_VIEWER", `${this.name} did not start: ${error.message}`, {
+        cause: error,
+        retriable: true,
+      });
+    }
+  }
+
+  #reject(pong: Pong): string | undefined {
+    return pong.server_type === this.kind.type
+      ? undefined
+      : `a ${pong.server_type ?? pong.server} answers there, and ${this.kind.type} was expected`;
+  }
+}
