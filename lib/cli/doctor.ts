@@ -1,52 +1,9 @@
 // SPDX-License-Identifier: MIT
 // `tilecast doctor`: what works on this machine, and how to get the rest.
 
-import { readFileSync, statfsSync } from "node:fs";
-import { createRequire } from "node:module";
-import { availableParallelism, cpus, freemem, totalmem } from "node:os";
-import { relative } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { TilecastError } from "../errors.js";
-import { type NativeBinding, native } from "../native.js";
-
-/** Something that was tried: its result, or the reason why there is none. */
-export type Attempt<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly why: string };
-
-/** What was found on the machine, before any judgement. Sizes in bytes. */
-export interface MachineFacts {
-  readonly tilecast: string;
-  readonly node: string;
-  readonly platform: string;
-  readonly arch: string;
-  /** "glibc 2.36"; null where there is none (musl, other systems). */
-  readonly libc: string | null;
-  /** The addon's file and what it reports. */
-  readonly addon: Attempt<{
-    readonly file: string;
-    readonly kernels: string;
-    readonly versions: ReturnType<NativeBinding["versions"]>;
-  }>;
-  readonly cpu: {
-    readonly model: string;
-    readonly cores: number;
-    /** The instruction-set extensions that kernels are built for, as /proc/cpuinfo names them; null where unknown. */
-    readonly features: readonly string[] | null;
-    /** TILECAST_CPU, which forces lower kernels. */
-    readonly forced: string | null;
-  };
-  readonly memory: { readonly total: number; readonly available: number };
-  /** /dev/shm; null where the system has none. */
-  readonly shm: { readonly total: number; readonly free: number } | null;
-  /** Whether a pool of one slot could be made. */
-  readonly slot: Attempt<true>;
-  /** What dead processes had left in shared memory, and was removed by this look. */
-  readonly swept: { readonly pools: number; readonly bytes: number };
-  /** Limit of open files; null where unknown. */
-  readonly openFiles: number | null;
-}
+import { inspectMachine, type MachineFacts } from "./machine-facts.js";
 
 /** `ok` works; `limited` works with a drawback; `absent` is optional and not there; `broken` is necessary and does not work. */
 export type FindingState = "ok" | "limited" | "absent" | "broken";
@@ -126,6 +83,52 @@ function shmFinding({ shm, slot, memory }: MachineFacts): Finding {
   return { name: "shared memory", state: "ok", detail: `${where}; a slot can be made`, advice: [] };
 }
 
+function viewerFindings({ zeromq, napari, imageJ, display }: MachineFacts): Finding[] {
+  const tried = (search: { tried: readonly { what: string; why: string }[] }) =>
+    search.tried.map(({ what, why }) => `${what}: ${why}`).join("; ");
+  const windows: Pick<Finding, "state" | "advice"> =
+    display === ""
+      ? { state: "limited", advice: ["no display here: ssh -X, or xvfb-run tilecast ..."] }
+      : { state: "ok", advice: [] };
+  return [
+    zeromq.ok
+      ? { name: "zeromq", state: "ok", detail: `${zeromq.value}, for viewers and servers`, advice: [] }
+      : {
+          name: "zeromq",
+          state: "absent",
+          detail: "not installed; viewers, servers and --publish need it",
+          advice: ["npm install zeromq"],
+        },
+    napari.ok
+      ? {
+          name: "napari",
+          detail: `${napari.value.versions.napari} with ${napari.value.versions.Qt}, ${napari.value.python}`,
+          ...windows,
+        }
+      : {
+          name: "napari",
+          state: "absent",
+          detail: `not found (${tried(napari)})`,
+          advice: [
+            'python3 -m venv ~/napari && ~/napari/bin/pip install "napari[pyqt6]" pyzmq',
+            "export TILECAST_VIEWERS_PYTHON=~/napari/bin/python",
+          ],
+        },
+    imageJ.ok
+      ? {
+          name: "Fiji",
+          detail: `${imageJ.value.fiji ?? "the ImageJ that tilecast ships"}, Java ${imageJ.value.version}`,
+          ...windows,
+        }
+      : {
+          name: "Fiji",
+          state: "absent",
+          detail: `not found (${tried(imageJ)})`,
+          advice: ["Java: apt-get install default-jre", "Fiji: export TILECAST_FIJI=/path/to/Fiji.app"],
+        },
+  ];
+}
+
 /** Judges the facts. Pure: the same facts give the same diagnosis. */
 export function diagnose(facts: MachineFacts): Diagnosis {
   const findings: Finding[] = [addonFinding(facts), cpuFinding(facts)];
@@ -174,6 +177,7 @@ export function diagnose(facts: MachineFacts): Diagnosis {
     detail: "not built in yet; pipelines run on the processor",
     advice: [],
   });
+  findings.push(...viewerFindings(facts));
   return { usable: !findings.some((finding) => finding.state === "broken"), findings };
 }
 
@@ -211,108 +215,6 @@ export function renderDiagnosis(
   return lines.join("\n");
 }
 
-const require = createRequire(import.meta.url);
-
-function attempt<T>(get: () => T): Attempt<T> {
-  try {
-    return { ok: true, value: get() };
-  } catch (error) {
-    return { ok: false, why: error instanceof Error ? error.message : String(error) };
-  }
-}
-
-/** A file's text; undefined where the system has no such file. */
-function textOf(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
-}
-
-/** The extensions that x86-64-v2, v3, v4 and NEON kernels rest on. */
-const interesting = [
-  "sse4_2",
-  "avx2",
-  "fma",
-  "f16c",
-  "bmi2",
-  "avx512f",
-  "avx512bw",
-  "avx512vl",
-  "asimd",
-  "sve",
-];
-
-function cpuFeatures(): string[] | null {
-  const flags = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(textOf("/proc/cpuinfo") ?? "")?.[1];
-  if (flags === undefined) return null;
-  const has = new Set(flags.split(" "));
-  return interesting.filter((name) => has.has(name));
-}
-
-function openFileLimit(): number | null {
-  const soft = /^Max open files\s+(\S+)/m.exec(textOf("/proc/self/limits") ?? "")?.[1];
-  if (soft === undefined) return null;
-  return soft === "unlimited" ? Number.POSITIVE_INFINITY : Number(soft);
-}
-
-function shmSpace(): MachineFacts["shm"] {
-  try {
-    const { bsize, blocks, bavail } = statfsSync("/dev/shm");
-    return { total: bsize * blocks, free: bsize * bavail };
-  } catch {
-    return null;
-  }
-}
-
-/** Where the addon was loaded from: Node keeps it among its loaded modules. */
-function addonFile(): string {
-  const file = Object.keys(require.cache).find((path) => /tilecast[^/\\]*\.node$/.test(path));
-  if (file === undefined) return "loaded";
-  return relative(fileURLToPath(new URL("../..", import.meta.url)), file);
-}
-
-/** Looks at this machine. Makes, and removes, one small shared-memory pool. */
-export function inspectMachine(): MachineFacts {
-  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined;
-  const glibc = report?.header?.glibcVersionRuntime;
-  const addon = attempt(() => {
-    const binding = native();
-    return { file: addonFile(), kernels: binding.kernels, versions: binding.versions() };
-  });
-  // Before anything makes a pool, which would do the same silently.
-  const swept = attempt(() => native().TilePool.sweep());
-  // A container's limit, where it is lower than the machine's memory. 0 or undefined: no limit, or not known.
-  const limit = process.constrainedMemory() || Number.POSITIVE_INFINITY;
-  return {
-    tilecast: (require("../../package.json") as { version: string }).version,
-    node: process.version,
-    platform: process.platform,
-    arch: process.arch,
-    libc: glibc === undefined ? null : `glibc ${glibc}`,
-    addon,
-    cpu: {
-      model: cpus()[0]?.model.trim() || process.arch,
-      cores: availableParallelism(),
-      features: cpuFeatures(),
-      forced: process.env.TILECAST_CPU || null,
-    },
-    memory: { total: Math.min(totalmem(), limit), available: Math.min(freemem(), limit) },
-    shm: shmSpace(),
-    slot: addon.ok
-      ? attempt(() => {
-          native()
-            .TilePool.create(1 << 20, 1)
-            .close();
-          return true as const;
-        })
-      : { ok: false, why: "the native addon does not load" },
-    swept: swept.ok ? swept.value : { pools: 0, bytes: 0 },
-    openFiles: openFileLimit(),
-  };
-}
-
 export const doctorUsage = `Usage: tilecast doctor [options]
 
 Says what works on this machine, and how to get the rest. Makes, and removes, one small shared-memory pool.
@@ -337,7 +239,7 @@ export async function doctorCommand(args: readonly string[]): Promise<number> {
     process.stdout.write(doctorUsage);
     return 0;
   }
-  const facts = inspectMachine();
+  const facts = await inspectMachine();
   const diagnosis = diagnose(facts);
   const colour = process.stdout.isTTY === true && !process.env.NO_COLOR;
   process.stdout.write(

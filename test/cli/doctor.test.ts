@@ -2,13 +2,8 @@
 // `tilecast doctor` judges what it finds, says what to do about it, and its exit code follows.
 
 import { describe, expect, test } from "vitest";
-import {
-  diagnose,
-  doctorCommand,
-  inspectMachine,
-  type MachineFacts,
-  renderDiagnosis,
-} from "../../lib/cli/doctor.js";
+import { diagnose, doctorCommand, renderDiagnosis } from "../../lib/cli/doctor.js";
+import { inspectMachine, type MachineFacts } from "../../lib/cli/machine-facts.js";
 import { isTilecastError } from "../../lib/errors.js";
 
 const gib = 2 ** 30;
@@ -32,6 +27,13 @@ const good: MachineFacts = {
   slot: { ok: true, value: true },
   swept: { pools: 0, bytes: 0 },
   openFiles: 1048576,
+  zeromq: { ok: true, value: "6.8.0" },
+  napari: {
+    ok: true,
+    value: { python: "/opt/napari/bin/python", versions: { python: "3.11.2", napari: "0.9.2", Qt: "PyQt6" } },
+  },
+  imageJ: { ok: true, value: { java: "/usr/bin/java", version: "17.0.1", fiji: null, classPath: [] } },
+  display: ":0",
 };
 const finding = (facts: MachineFacts, name: string) => diagnose(facts).findings.find((f) => f.name === name);
 
@@ -51,6 +53,9 @@ describe("diagnose", () => {
         "✓ codecs         libdeflate 1.14, zstd 1.5.4, lz4 1.9.4",
         "✓ libtiff        4.5.0, for rare TIFF compressions",
         "– GPU            not built in yet; pipelines run on the processor",
+        "✓ zeromq         6.8.0, for viewers and servers",
+        "✓ napari         0.9.2 with PyQt6, /opt/napari/bin/python",
+        "✓ Fiji           the ImageJ that tilecast ships, Java 17.0.1",
         "",
         "Everything that is needed works. Python, Java and a network are not needed.",
         "",
@@ -122,6 +127,24 @@ describe("diagnose", () => {
     expect(finding(facts, "GPU")?.state).toBe("absent");
   });
 
+  test("viewers that are missing are absent with every place that was tried, and advice", () => {
+    const tried = [{ what: "/usr/bin/python3", why: "Python 3.11.2 without napari" }];
+    const facts: MachineFacts = {
+      ...good,
+      zeromq: { ok: false, why: "not found" },
+      napari: { ok: false, tried },
+      imageJ: { ok: false, tried: [{ what: "java", why: "not on the PATH" }] },
+    };
+    expect(diagnose(facts).usable).toBe(true);
+    expect(finding(facts, "zeromq")).toMatchObject({ state: "absent", advice: ["npm install zeromq"] });
+    expect(finding(facts, "napari")).toMatchObject({
+      state: "absent",
+      detail: "not found (/usr/bin/python3: Python 3.11.2 without napari)",
+    });
+    expect(finding(facts, "Fiji")?.advice[0]).toBe("Java: apt-get install default-jre");
+    expect(finding({ ...good, display: "" }, "napari")?.state).toBe("limited");
+  });
+
   test("few open files and forced kernels are named", () => {
     const facts: MachineFacts = { ...good, openFiles: 256, cpu: { ...good.cpu, forced: "v2" } };
     expect(finding(facts, "open files")?.advice).toEqual(["raise it: ulimit -n 4096"]);
@@ -132,8 +155,8 @@ describe("diagnose", () => {
 });
 
 describe("doctorCommand", () => {
-  test("finds this machine, where the tests run, usable", () => {
-    const facts = inspectMachine();
+  test("finds this machine, where the tests run, usable", async () => {
+    const facts = await inspectMachine();
     expect(diagnose(facts)).toMatchObject({ usable: true });
     expect(facts.addon).toMatchObject({
       ok: true,
