@@ -84,7 +84,7 @@ export function writeField(store: OmeZarrStore, plate: Plate, field: FieldLayout
 export function writePlate(
   store: OmeZarrStore,
   plate: Plate,
-  plan: Plan,
+  plan: Pick<Plan, "fields">,
   others: readonly WellState[],
 ): void {
   const counts = new Map<string, number>(others.map((s) => [s.well, s.fields]));
