@@ -46,6 +46,8 @@ function shown(plate: Plate): PlaneRef[] {
 
 export class PlateSource implements Source {
   readonly plate: Plate;
+  /** The planes that are shown. */
+  readonly planes: readonly PlaneRef[];
   /** Fields by their path, `A/1/0`. */
   readonly fields = new Map<string, Field>();
   readonly #metadata = new Map<string, Uint8Array>();
@@ -60,6 +62,7 @@ export class PlateSource implements Source {
     this.plate = plate;
     this.#cacheBytes = cacheBytes;
     const planes = shown(plate);
+    this.planes = planes;
     const axes = new Axes(plate, planes);
     const withT = plate.timepoints.length > 1;
     const withZ = axes.z.size > 1;

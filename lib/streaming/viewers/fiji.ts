@@ -50,6 +50,11 @@ export function fiji(options: FijiOptions = {}): Viewer<FijiOptions> {
   const kind: ViewerKind = {
     type: "fiji",
     defaultPort: 5565,
+    display: {
+      modes: { well: "window", ...options.modes },
+      ...(options.lut === undefined ? {} : { colormap: options.lut }),
+      ...(options.autoContrast === undefined ? {} : { autoContrast: options.autoContrast }),
+    },
     launch: (endpoint) => launch(endpoint, options),
   };
   return new Viewer(kind, options);

@@ -31,7 +31,7 @@ async function launchOwn(endpoint: Endpoint, options: NapariOptions): Promise<(j
   requireDisplay("napari");
   const { python, versions } = found.value;
   // Where the package is not installed, the copy that tilecast ships is used.
-  const path = [join(packageRoot, "viewers", "napari", "src"), process.env.PYTHONPATH].filter(Boolean);
+  const path = [join(packageRoot, "viewers", "napari"), process.env.PYTHONPATH].filter(Boolean);
   return (journal) => ({
     command: python,
     args: [
@@ -74,6 +74,11 @@ export function napari(options: NapariOptions = {}): Viewer<NapariOptions> {
   const kind: ViewerKind = {
     type: "napari",
     defaultPort: 5555,
+    display: {
+      // A channel has its own colour and contrast, which one layer of all channels could not have.
+      modes: { channel: "layer", ...options.modes },
+      ...(options.colormap === undefined ? {} : { colormap: options.colormap }),
+    },
     launch: (endpoint) =>
       options.flavour === "openhcs" ? launchOpenhcs(endpoint, options) : launchOwn(endpoint, options),
   };

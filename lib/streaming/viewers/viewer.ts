@@ -11,7 +11,10 @@ import {
   type TransportMode,
   zmqConfigs,
 } from "../../runtime/index.js";
+import type { DisplayOptions } from "../display.js";
 import type { StreamComponent, StreamPayload } from "../payload.js";
+import type { SinkWants } from "../sink.js";
+import { ViewerStream } from "../viewer-stream.js";
 
 /** Whose program it is: tilecast's own, or OpenHCS's. */
 export type ViewerFlavour = "tilecast" | "openhcs";
@@ -57,6 +60,8 @@ export interface ViewerKind {
   /** The pong's `server_type`. */
   readonly type: "napari" | "fiji";
   readonly defaultPort: number;
+  /** How it lays out what it gets. */
+  readonly display: DisplayOptions;
   /** Finds what is needed to start it. Throws ERR_VIEWER with every place that was tried, and advice. */
   readonly launch: (endpoint: Endpoint) => Promise<(journal: string) => Launch>;
 }
@@ -113,6 +118,33 @@ export class Viewer<Options extends ViewerOptions = ViewerOptions> {
         retriable: true,
       });
     }
+  }
+
+  /** {@link start}, then a stream to it: a sink of a run, or to send by hand. The stream's end leaves the viewer open. */
+  async connect(options: StartOptions = {}): Promise<ViewerStream> {
+    await this.start(options);
+    const { slots, startTimeoutMs } = this.options;
+    return ViewerStream.connect({
+      endpoint: this.endpoint,
+      name: this.name,
+      display: this.kind.display,
+      wants: this.#wants(),
+      ...(slots === undefined ? {} : { slots }),
+      ...(startTimeoutMs === undefined ? {} : { timeoutMs: startTimeoutMs }),
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+  }
+
+  #wants(): SinkWants {
+    const { show = ["image", "labels"], steps } = this.options;
+    return {
+      images: show.includes("image"),
+      labels: show.includes("labels"),
+      shapes: show.includes("shapes"),
+      points: show.includes("points"),
+      tables: show.includes("table"),
+      ...(steps ? { steps } : {}),
+    };
   }
 
   #reject(pong: Pong): string | undefined {
