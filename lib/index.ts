@@ -16,7 +16,8 @@ export {
 } from "./orchestrator/pipeline.js";
 export type { Plan } from "./orchestrator/plan.js";
 export type { Progress } from "./orchestrator/progress.js";
-export { type RunOptions, type RunReport, run } from "./orchestrator/run.js";
+export { type RunOptions, type RunReport, run, type SinkLimits } from "./orchestrator/run.js";
+export type { SinkReport, SinksReport } from "./orchestrator/sinks.js";
 export * from "./plates/index.js";
 export { openZarrArray, type ZarrArray } from "./stores/zarr-array.js";
 export { type ReadZarrPlaneOptions, readZarrPlane, type ZarrRegion } from "./stores/zarr-reader.js";

@@ -22,6 +22,12 @@ export interface NativePoolStats {
   readonly peakInUse: number;
   /** Attached processes, the one that made the pool included. */
   readonly processes: number;
+  /** Slots' objects that now belong to whoever maps them. */
+  readonly handedOver: number;
+  /** Slots that wait for a new object, neither free nor on loan. More than a few for long: `/dev/shm` or the machine has no memory for them. */
+  readonly slotsMissing: number;
+  /** Objects of `slotBytes` that this process has ready to take the place of handed-over ones. */
+  readonly spares: number;
 }
 
 export interface NativeChannelStats {
@@ -41,7 +47,8 @@ export interface NativeTileChannel {
   readonly id: string;
   readonly capacity: number;
   trySend(batch: ArrayBuffer): number;
-  tryReceive(most: number): ArrayBuffer;
+  /** Looks again for `spinUs`, on this thread, while there is nothing. */
+  tryReceive(most: number, spinUs: number): ArrayBuffer;
   /** Waits on a thread of the channel's own; gives a function that withdraws the call, which is then answered with ERR_CANCELLED. */
   send(batch: ArrayBuffer, done: (error: unknown) => void): () => void;
   /** As `send`; an empty batch says that the channel is closed. */
@@ -76,6 +83,7 @@ export interface NativeTilePool {
   /** An empty name is made up; `readerPid` 0 is nobody in particular. */
   exportSlot(slot: number, generation: number, name: string, readerPid: number): NativeExport;
   unexport(name: string): boolean;
+  handOver(name: string): boolean;
   /** Calls `callback` on this thread's loop, once, when a slot becomes free (at once if one is). Gives a function that withdraws it. */
   whenFree(callback: () => void): () => void;
   stats(): NativePoolStats;
@@ -130,6 +138,10 @@ export interface NativeTiffEncoding {
   /** Largest file that is a classic TIFF. */
   readonly classicBytes: number;
   readonly sync: boolean;
+  /** Fail when there is a file of that name. Default false. */
+  readonly exclusive?: boolean;
+  /** Path that the file may have meanwhile, beside its own; default: one made up. */
+  readonly temporary?: string;
 }
 
 export interface NativeTiffPage {
@@ -188,6 +200,34 @@ export interface NativeFileParts {
   readonly parts: readonly Uint8Array[];
 }
 
+/** Files of a Zarr array that are elsewhere, by name below its folder; null for those that there are not. */
+export type NativeFetchedChunks = Readonly<Record<string, NativeFileParts | null>>;
+
+/** Parts that a reader lacks: offset and bytes of each, in one list. */
+export interface NativeMissing {
+  readonly missing: Float64Array;
+}
+
+/** The shape of what was decoded, and the bytes read from files for it. */
+export interface NativeDecoded {
+  readonly width: number;
+  readonly height: number;
+  readonly dtype: DType;
+  /** Absent where nothing was read from files. */
+  readonly bytesRead?: number;
+}
+
+/** A level of a page, or a part of it. */
+export interface NativePart {
+  readonly level?: number;
+  readonly region?: {
+    readonly y: number;
+    readonly x: number;
+    readonly height: number;
+    readonly width: number;
+  };
+}
+
 /** How arrays are stored (native/src/zarr/plane_writer.h). */
 export interface NativeEncoding {
   readonly format: 2 | 3;
@@ -228,9 +268,9 @@ export interface NativeZarrArray {
     x: number,
     height: number,
     width: number,
-    /** Instead of files: bytes by name below the array's folder; null for files that there are not. */
-    fetched?: Readonly<Record<string, Uint8Array | null>>,
-  ): Promise<{ width: number; height: number; dtype: DType }>;
+    /** Instead of files: parts of them by name below the array's folder; null for files that there are not. */
+    fetched?: NativeFetchedChunks,
+  ): Promise<NativeDecoded>;
   /** Of each plane, in C order, the bytes of its files and the newest one's time, ms; zeros where there is no file. */
   statPlanes(): Promise<Float64Array>;
 }
@@ -250,6 +290,8 @@ export interface NativeJob {
     /** A plane of a Zarr array instead of a TIFF's page. */
     readonly array?: NativeZarrArray;
     readonly index?: readonly number[];
+    /** Instead of files: all that reading the plane takes. Not to be changed until the job's result is there. */
+    readonly fetched?: NativeFileParts | NativeFetchedChunks;
   }[];
   readonly outputs: readonly {
     readonly dir: string;
@@ -293,6 +335,38 @@ export interface NativeJobResult {
     readonly pixels: Float32Array;
     readonly outline: Uint8Array | null;
   }[];
+  /** Tiles for viewers; who takes the result takes their leases. What is viewed is the instruction's `view`. */
+  readonly views?: readonly NativeView[];
+  /** Polygons around the objects of a label image: ring r has the vertices offsets[r] to offsets[r + 1], y, x, y, x, ... */
+  readonly outlines?: readonly {
+    readonly view: number;
+    readonly vertices: Float32Array;
+    readonly offsets: Uint32Array;
+    readonly labels: Int32Array;
+  }[];
+  readonly centroids?: readonly {
+    readonly view: number;
+    readonly points: Float32Array;
+    readonly labels: Int32Array;
+  }[];
+}
+
+/** A result tile that stays in its slot until its lease is given back. */
+export interface NativeView extends NativeLoan {
+  readonly view: number;
+  readonly height: number;
+  readonly width: number;
+  readonly dtype: DType;
+}
+
+export interface NativeViewStats {
+  readonly given: number;
+  /** Tiles that were not given since viewers held all they may. */
+  readonly refused: number;
+  /** Of all threads together. */
+  readonly waitedMs: number;
+  /** Tiles that viewers hold now. */
+  readonly held: number;
 }
 
 /** A user's function is wanted: a worker thread of the core waits for `completeCall(id)`. */
@@ -325,6 +399,7 @@ export interface NativeRunner {
   completeCall(id: number, error?: string): void;
   cancel(): void;
   timings(): readonly { readonly stage: string; readonly op: string; readonly seconds: number }[];
+  views(): NativeViewStats;
   close(): void;
 }
 
@@ -368,6 +443,22 @@ export interface NativeBench {
   zarrBytes(folder: string, side: number, codec: string, level: number): Promise<number>;
   /** Pixels/s. */
   kernel(name: string, side: number, threads: number, seconds: number): Promise<number>;
+  /** Median nanoseconds of one way of a to and fro with a process that calls `handoffEcho` with the channels the other way round. */
+  handoffPing(
+    kind: "tile" | "line" | "futex",
+    pool: string,
+    out: string,
+    into: string,
+    spinUs: number,
+    seconds: number,
+  ): Promise<number>;
+  /** Answers until its channel is closed, or `handoffStop` is called. */
+  handoffEcho(kind: string, pool: string, out: string, into: string, spinUs: number): Promise<number>;
+  handoffStop(kind: string, pool: string, out: string, into: string, spinUs: number): Promise<number>;
+  /** Sends descriptors into a channel until it is closed; gives their number. */
+  handoffFlood(channel: string): Promise<number>;
+  /** Bytes/s of non-temporal stores into a pool's slots, or into memory of the process's own. Rejects when that causes page faults. */
+  fillSlots(slotBytes: number, slots: number, pooled: boolean, seconds: number): Promise<number>;
   /** What `kernel` takes, with the least bytes a pixel that each must move. */
   readonly kernels: readonly {
     readonly name: string;
@@ -387,6 +478,10 @@ export interface NativeBinding {
         readonly image: NativeEncoding;
         readonly labels: NativeEncoding;
         readonly thumbnailPx: number;
+        /** Slots of the pool that viewers may hold at once, beyond what the threads need. Default 0. */
+        readonly viewSlots?: number;
+        /** How long all threads together may wait for viewers to let go. Default 0. */
+        readonly viewWaitMs?: number;
       },
     ): NativeRunner;
     /** Pool slots that one job of the program holds at its fullest point. */
@@ -403,6 +498,15 @@ export interface NativeBinding {
   };
   readonly TiffWriter: { new (): NativeTiffWriter };
   readonly ZarrArray: { new (description: NativeZarrDescription): NativeZarrArray };
+  /** The file of each level of a plane (its shard, or its only chunk), each level half of the one before by means. */
+  encodeZarrPlane(
+    pixels: TypedArray,
+    dtype: DType,
+    height: number,
+    width: number,
+    levels: number,
+    encoding: NativeEncoding,
+  ): Promise<Uint8Array[]>;
   readonly bench: NativeBench;
   readonly TileChannel: {
     create(capacity: number): NativeTileChannel;
@@ -429,17 +533,9 @@ export interface NativeBinding {
     path: string,
     page: number,
     sample: number,
-    options?: {
-      readonly level?: number;
-      readonly region?: {
-        readonly y: number;
-        readonly x: number;
-        readonly height: number;
-        readonly width: number;
-      };
-    },
-  ): Promise<{ width: number; height: number; dtype: DType }>;
-  /** A plane of a TIFF file of which parts are here; or offset and bytes of each range that is missing. */
+    part?: NativePart,
+  ): Promise<NativeDecoded>;
+  /** As `readPlane`, of a TIFF file of which parts are here; or what is missing. */
   readPlaneOfParts(
     pool: NativeTilePool,
     slot: number,
@@ -447,7 +543,20 @@ export interface NativeBinding {
     source: NativeFileParts,
     page: number,
     sample: number,
-  ): Promise<{ width: number; height: number; dtype: DType } | { missing: Float64Array }>;
+    part?: NativePart,
+  ): Promise<NativeDecoded | NativeMissing>;
+  /** Says what is missing for a plane; nothing when all is here. */
+  havePlaneOfParts(
+    source: NativeFileParts,
+    page: number,
+    sample: number,
+  ): Promise<NativeMissing | { readonly missing?: undefined }>;
+  imageLevelsOfParts(source: NativeFileParts, page: number): Promise<NativeImageLevel[] | NativeMissing>;
+  /** As `scanImages` for one file; rejects where it is damaged. */
+  scanImageOfParts(
+    source: NativeFileParts,
+    options: { readonly pages: boolean; readonly description: boolean },
+  ): Promise<NativeImageInfo | NativeMissing>;
 }
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The same ops by OpenCV and scikit-image on one thread, on the images that `tilecast_ops_bench --write FOLDER` wrote.
 
-    python bench/ops/opencv_bench.py FOLDER [SIDE ...]
+    python bench/ops/opencv_bench.py FOLDER [--only NAME] [SIDE ...]
 
 Prints a table with the row names of tilecast_ops_bench where the op is the same, Mpx/s of input pixels. See README.md for what differs.
 """
@@ -14,6 +14,7 @@ import time
 
 import cv2
 import numpy as np
+import scipy.ndimage as ndi
 from skimage.filters import threshold_otsu
 from skimage.measure import label, regionprops_table
 
@@ -103,17 +104,42 @@ def ops(u16: np.ndarray):
         "block mean 16 u16",
         lambda: cv2.resize(u16, (u16.shape[1] // 16, u16.shape[0] // 16), interpolation=cv2.INTER_AREA),
     )
+    square, disk5 = np.ones((21, 21), np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (21, 21))
+    five = np.ones((5, 5), np.uint8)
+    yield "erode 21 x 21 u16", lambda: cv2.erode(u16, square, dst=out16)
+    yield "top-hat 21 x 21 u16", lambda: cv2.morphologyEx(u16, cv2.MORPH_TOPHAT, square, dst=out16)
+    yield "top-hat 21 x 21 f32", lambda: cv2.morphologyEx(f32, cv2.MORPH_TOPHAT, square, dst=out)
+    yield "top-hat disk 10 u16", lambda: cv2.morphologyEx(u16, cv2.MORPH_TOPHAT, disk5, dst=out16)
+    yield "open 5 x 5 u8", lambda: cv2.morphologyEx(u8, cv2.MORPH_OPEN, five, dst=out8)
+    yield "fill holes", lambda: ndi.binary_fill_holes(mask)  # scipy
+    yield "median 3 x 3 u16", lambda: cv2.medianBlur(u16, 3, dst=out16)
+    yield "median 5 x 5 u16", lambda: cv2.medianBlur(u16, 5, dst=out16)
+    yield "median 3 x 3 u8", lambda: cv2.medianBlur(u8, 3, dst=out8)
+    yield "median 5 x 5 f32", lambda: cv2.medianBlur(f32, 5, dst=out)
+    yield "median radius 10 u16", lambda: ndi.median_filter(u16, 21)  # scipy: OpenCV has none
+    yield "median radius 10 u8", lambda: cv2.medianBlur(u8, 21, dst=out8)
+    yield "median radius 10 f32", lambda: ndi.median_filter(f32, 21)  # scipy
+    yield "median radius 50 u16", lambda: ndi.median_filter(u16, 101)  # scipy
+    yield "box 15 u16", lambda: cv2.boxFilter(u16, cv2.CV_32F, (15, 15), dst=out, **blur)
+    yield "box 15 f32", lambda: cv2.boxFilter(f32, cv2.CV_32F, (15, 15), dst=out, **blur)
 
 
 def main() -> None:
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     folder = pathlib.Path(sys.argv[1])
+    only = ""
+    if "--only" in sys.argv:
+        at = sys.argv.index("--only")
+        only = sys.argv[at + 1]
+        del sys.argv[at : at + 2]
     sides = [int(side) for side in sys.argv[2:]] or [512, 1080, 2048]
     table: dict[str, list[float]] = {}
     for side in sides:
         image = np.fromfile(folder / f"nuclei-{side}.raw", np.uint16).reshape(side, side)
         for name, call in ops(image):
+            if only not in name:
+                continue
             table.setdefault(name, []).append(rate(call, image.size))
     print(f"| Mpx/s, one core, OpenCV {cv2.__version__} | " + " | ".join(str(side) for side in sides) + " |")
     print("| --- |" + " ---: |" * len(sides))

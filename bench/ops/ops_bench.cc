@@ -18,7 +18,9 @@
 #include "ops/kernels/kernels.h"
 #include "ops/label.h"
 #include "ops/measure.h"
+#include "ops/morphology.h"
 #include "ops/project.h"
+#include "ops/rank.h"
 #include "ops/resample.h"
 
 namespace tilecast {
@@ -95,9 +97,10 @@ struct Row {
   std::vector<double> rates;
 };
 
-void Measure(int64_t side, std::vector<Row>& table) {
+void Measure(int64_t side, const std::string& only, std::vector<Row>& table) {
   size_t next = 0;
   auto add = [&](const char* name, const std::function<void()>& call) {
+    if (std::string(name).find(only) == std::string::npos) return;
     if (next == table.size()) table.push_back({name, {}});
     table[next++].rates.push_back(static_cast<double>(side * side) / SecondsPerCall(call) / 1e6);
   };
@@ -162,6 +165,27 @@ void Measure(int64_t side, std::vector<Row>& table) {
   add("halve stride i32", [&] { HalveStride(labels.plane, half_i32.plane); });
   add("block mean 16 u16", [&] { BlockMean(u16.plane, 16, block.plane); });
   add("enlarge 16", [&] { EnlargeBilinear(block.plane, 16, out.plane); });
+  Buffer out_u16(DType::kU16, side, side), out_u8(DType::kU8, side, side);
+  const Footprint square = Footprint::Rectangle(21, 21), disk = Footprint::Disk(10);
+  add("erode 21 x 21 u16", [&] { Morph(Morphology::kErode, square, u16.plane, out_u16.plane); });
+  add("top-hat 21 x 21 u16",
+      [&] { Morph(Morphology::kWhiteTopHat, square, u16.plane, out_u16.plane); });
+  add("top-hat 21 x 21 f32",
+      [&] { Morph(Morphology::kWhiteTopHat, square, f32.plane, out.plane); });
+  add("top-hat disk 10 u16",
+      [&] { Morph(Morphology::kWhiteTopHat, disk, u16.plane, out_u16.plane); });
+  add("open 5 x 5 u8", [&] { Morph(Morphology::kOpen, Footprint::Rectangle(5, 5), u8.plane, out_u8.plane); });
+  add("fill holes", [&] { FillHoles(mask.plane, out_u8.plane); });
+  add("median 3 x 3 u16", [&] { Median(u16.plane, 1, out_u16.plane); });
+  add("median 5 x 5 u16", [&] { Median(u16.plane, 2, out_u16.plane); });
+  add("median 3 x 3 u8", [&] { Median(u8.plane, 1, out_u8.plane); });
+  add("median 5 x 5 f32", [&] { Median(f32.plane, 2, out.plane); });
+  add("median radius 10 u16", [&] { Median(u16.plane, 10, out_u16.plane); });
+  add("median radius 10 u8", [&] { Median(u8.plane, 10, out_u8.plane); });
+  add("median radius 10 f32", [&] { Median(f32.plane, 10, out.plane); });
+  add("median radius 50 u16", [&] { Median(u16.plane, 50, out_u16.plane); });
+  add("box 15 u16", [&] { BoxMean(u16.plane, 15, 15, out.plane); });
+  add("box 15 f32", [&] { BoxMean(f32.plane, 15, 15, out.plane); });
 }
 
 }  // namespace
@@ -169,10 +193,12 @@ void Measure(int64_t side, std::vector<Row>& table) {
 
 int main(int argc, char** argv) {
   std::vector<int64_t> sides;
-  std::string folder;
+  std::string folder, only;
   for (int i = 1; i < argc; ++i) {
     if (std::string(argv[i]) == "--write" && i + 1 < argc) {
       folder = argv[++i];
+    } else if (std::string(argv[i]) == "--only" && i + 1 < argc) {
+      only = argv[++i];
     } else {
       sides.push_back(std::atoll(argv[i]));
     }
@@ -187,7 +213,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   std::vector<tilecast::Row> table;
-  for (const int64_t side : sides) tilecast::Measure(side, table);
+  for (const int64_t side : sides) tilecast::Measure(side, only, table);
   std::printf("| Mpx/s, one core, kernels %s |", tilecast::Kernels().name);
   for (const int64_t side : sides) std::printf(" %lld |", static_cast<long long>(side));
   std::printf("\n| --- |");

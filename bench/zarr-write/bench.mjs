@@ -36,7 +36,7 @@ const help = `Usage: npm run bench -- zarr-write [options]
 
   --writers LIST     default ${Object.keys(writers).join(",")}
   --arrays TEXT      only arrays whose name has this in it: none, blosc-lz4, zstd, shards
-  --folder DIR       where arrays are written, default below $TILECAST_BENCH_DIR; DIR/written is emptied
+  --folder DIR       where arrays are written, default below $TILECAST_BENCH_DIR
   --rounds N         trials of each writer, default 3
   --seconds S        time for each array in a trial, default 0.4
   --seed N           of the order of trials and arrays, default 1
@@ -104,7 +104,7 @@ async function corpus({ arrays: filter, folder: target }) {
   return {
     ...all,
     source: folder,
-    folder: join(target === "" ? folder : resolve(target), "written"),
+    folder: join(target === "" ? folder : resolve(target), `written-${process.pid}`),
     arrays,
   };
 }
@@ -122,9 +122,10 @@ async function rounds(options, all) {
     for (const { name, n } of shuffled(order, random)) {
       const kinds = shuffled(all.arrays, random);
       const { arrays: _, ...rest } = all;
-      rmSync(all.folder, { recursive: true, force: true });
-      mkdirSync(all.folder, { recursive: true });
-      writeFileSync(task, JSON.stringify({ ...rest, kinds, cores: n, seconds: options.seconds }));
+      // A folder each, all removed at the end: see README.md for what deleting between trials does.
+      const folder = join(all.folder, String(trials.length));
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(task, JSON.stringify({ ...rest, folder, kinds, cores: n, seconds: options.seconds }));
       const busyBefore = await quiet(options.maxWaitS);
       const { said, cost } = await trial(python(), programs[name].command(task), { oneCore: n === 1 });
       if (!(name in limits)) {
@@ -204,7 +205,9 @@ async function main(argv) {
   mkdirSync(cacheFolder(), { recursive: true });
   const all = await corpus(options);
   const stamped = await stamp();
-  const trials = await rounds(options, all);
+  const trials = await rounds(options, all).finally(() =>
+    rmSync(all.folder, { recursive: true, force: true }),
+  );
   const arrays = evaluate(options, all, trials);
   const result = {
     question: "zarr-write",

@@ -30,6 +30,8 @@ export interface Measurement {
   readonly case: string;
   readonly subject: string;
   readonly unit: string;
+  /** Of times. Default: a rate. */
+  readonly lowerIsBetter?: boolean;
   readonly limit?: NonNullable<Series["limit"]>;
   /** The same figure in another unit, as a row of its own. */
   readonly also?: { readonly case: string; readonly unit: string; readonly factor: number };

@@ -135,7 +135,7 @@ function seriesOf(question: Question, setting: Setting, answers: readonly TrialA
     const base = {
       question: question.name,
       subject: m.subject,
-      higherIsBetter: true,
+      higherIsBetter: m.lowerIsBetter !== true,
       ...(error === undefined ? {} : { missing: error }),
     };
     const values = error === undefined ? results.flatMap((r) => r.value ?? []) : [];

@@ -16,6 +16,10 @@ const verbs: Readonly<
   },
   run: { summary: "run a pipeline over a plate", load: async () => (await import("./run.js")).runCommand },
   info: { summary: "what is in a plate", load: async () => (await import("./info.js")).infoCommand },
+  view: {
+    summary: "a plate or results in the browser, and for OME-Zarr clients",
+    load: async () => (await import("./view.js")).viewCommand,
+  },
   bench: {
     summary: "measure this node: memory, disk, TIFF, OME-Zarr, kernels, a whole plate",
     load: async () => (await import("./bench.js")).benchCommand,

@@ -10,7 +10,9 @@ import { formatOptions, openPlate, selectWells } from "../plates/index.js";
 import type { Plate } from "../plates/plate.js";
 import { exitCodes } from "./exit-codes.js";
 import { loadPipeline } from "./load-pipeline.js";
+import type { RunPage } from "./run-page.js";
 import { duration, ProgressBar, paint, wantsColor } from "./terminal.js";
+import { parseViews, viewHelp } from "./view-options.js";
 
 export const runHelp = `Usage: tilecast run PLATE -p FILE -o DIR [options]
 
@@ -28,6 +30,7 @@ Takes a plate through a pipeline and writes DIR/plate.ome.zarr, measurements.csv
       --chunk PX         chunk edge, default 512
       --levels N         pyramid levels, default: until at most 256 px
       --threads N        default: every core
+${viewHelp}
       --publish ENDPOINT progress events on a ZeroMQ PUB socket, e.g. tcp://127.0.0.1:5555
       --json             the run's report as JSON on stdout
   -q, --quiet            no progress, no summary
@@ -45,9 +48,14 @@ function integer(name: string, text: string | undefined): number | undefined {
   return n;
 }
 
-/** Cancels on Ctrl-C and SIGTERM; a second one ends at once. */
-function signals(): { signal: AbortSignal; dispose: () => void; name: () => string | null } {
+/** Cancels on Ctrl-C and SIGTERM, and with `other`; a second one ends at once. */
+function signals(other?: AbortSignal): {
+  signal: AbortSignal;
+  dispose: () => void;
+  name: () => string | null;
+} {
   const controller = new AbortController();
+  other?.addEventListener("abort", () => controller.abort(other.reason), { once: true });
   let got: string | null = null;
   const on = (name: string) => {
     if (got !== null) process.exit(name === "SIGINT" ? 130 : 143);
@@ -72,15 +80,24 @@ export async function runWithProgress(
   plate: Plate,
   options: Omit<RunOptions, "signal" | "onProgress">,
   show: { json: boolean; quiet: boolean },
+  page: RunPage | null = null,
 ): Promise<{ code: number; report: RunReport }> {
   const bar = show.quiet ? null : new ProgressBar();
-  const stop = signals();
+  const stop = signals(page?.cancelled);
   try {
     const report = await run(pipeline, plate, {
       ...options,
       signal: stop.signal,
-      ...(bar ? { onProgress: (p) => bar.update(p) } : {}),
+      onProgress: (p) => {
+        bar?.update(p);
+        page?.view.progress(p);
+      },
+      ...(page ? { sinks: [page.view], onWell: (well) => page.view.well(well) } : {}),
+    }).catch((error: unknown) => {
+      page?.view.failed(error);
+      throw error;
     });
+    page?.view.ended(report);
     bar?.clear();
     if (show.json) process.stdout.write(`${JSON.stringify(report)}\n`);
     else if (!show.quiet) process.stdout.write(summary(report));
@@ -149,6 +166,7 @@ export async function runCommand(args: string[]): Promise<number> {
       chunk: { type: "string" },
       levels: { type: "string" },
       threads: { type: "string" },
+      view: { type: "string", multiple: true },
       publish: { type: "string" },
       json: { type: "boolean" },
       quiet: { type: "boolean", short: "q" },
@@ -188,14 +206,21 @@ export async function runCommand(args: string[]): Promise<number> {
     ...(format === undefined ? {} : { format }),
     pattern: values.pattern,
   });
+  const { viewers, web } = parseViews(values.view ?? []);
   const chunk = integer("chunk", values.chunk);
   const levels = integer("levels", values.levels);
   const threads = integer("threads", values.threads);
+  const show = { json: values.json ?? false, quiet: values.quiet ?? false };
+  const page =
+    web === null
+      ? null
+      : await (await import("./run-page.js")).RunPage.open(web.port, plate, values.out, show.quiet);
   const { code } = await runWithProgress(
     pipeline,
     plate,
     {
       out: values.out,
+      ...(viewers.length ? { view: viewers } : {}),
       ...(values.wells === undefined ? {} : { wells: selectWells(plate, values.wells.split(",")) }),
       ...(values.resume ? { resume: true } : {}),
       ...(values.overwrite ? { overwrite: true } : {}),
@@ -207,7 +232,9 @@ export async function runCommand(args: string[]): Promise<number> {
       ...(values.publish === undefined ? {} : { publish: values.publish }),
       command: `tilecast run ${args.map((a) => (/^[\w./:@%+,=-]+$/.test(a) ? a : `'${a.replaceAll("'", "'\\''")}'`)).join(" ")}`,
     },
-    { json: values.json ?? false, quiet: values.quiet ?? false },
+    show,
+    page,
   );
+  await page?.close();
   return code;
 }

@@ -224,7 +224,7 @@ export class TilePool {
   /**
    * Gives a slot on loan a second name, for readers that understand "name, dtype, shape, offset 0" (Python's `multiprocessing.shared_memory`,
    * Appose). Nothing is copied where the system can link shared memory; the report says so. The export keeps a lease until `unexport`, the
-   * death of `reader`, or `close()`. The reader may remove the name; the slot stays.
+   * death of `reader`, or `close()`. The reader may remove the name; the slot stays. A reader that keeps the memory gets it with `handOver`.
    *
    * Throws ERR_SLOT_RELEASED, ERR_INVALID_ARGUMENT (a name that is taken or cannot be), ERR_POOL_MEMORY and ERR_POOL_CLOSED.
    */
@@ -236,6 +236,16 @@ export class TilePool {
   /** Ends an export: removes the name, if it is still there, and gives the lease back. False when there is no such export (any more). */
   unexport(name: string): boolean {
     return guard(() => this.#native.unexport(name));
+  }
+
+  /**
+   * Ends an export whose reader keeps the memory: the exported object stays with whoever mapped it, the name goes, the export's lease ends, and
+   * once nobody else leases the tile either, its slot gets a fresh object in the background (`stats.slotsMissing` counts the slots that wait for
+   * one). Nothing writes into the old object any more; a tile that is still leased must only be read. An export that was a copy is merely
+   * forgotten. False when there is no such export (any more).
+   */
+  handOver(name: string): boolean {
+    return guard(() => this.#native.handOver(name));
   }
 
   /**

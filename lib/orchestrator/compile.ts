@@ -10,9 +10,10 @@ import { resolveChannel } from "./channel.js";
 import { choosePlanes } from "./choose-planes.js";
 import { applyMeasure, fillColumns, type MeasureColumns } from "./compile-measure.js";
 import { compileProjection, isProjection, overOf } from "./compile-project.js";
+import { ViewCompiler, type ViewWishes } from "./compile-view.js";
 import { layOut, type PendingOutput } from "./layout-plate.js";
 import type { Pipeline, Step } from "./pipeline.js";
-import type { Job, Plan, Program } from "./plan.js";
+import type { Job, JobView, Plan, Program } from "./plan.js";
 import { type Estimate, ResourceTable } from "./resource-table.js";
 import { checkFit, type Place, ProgramBuilder, type Stream, type Value } from "./stream.js";
 
@@ -21,6 +22,15 @@ export interface CompileOptions {
   readonly wells?: readonly string[];
   /** Pyramid levels of written images: a number, or by size (halved until the longer side is at most 256 px). */
   readonly levels?: number;
+  /** What sinks want of it. Default: nothing. */
+  readonly views?: ViewWishes;
+}
+
+/** Where the streams of a job leave what they make; null in an estimate, which leaves nothing. */
+interface Leaving {
+  readonly outputs: PendingOutput[];
+  readonly thumbnails: number[];
+  readonly views: ViewCompiler;
 }
 
 /** The chain that a step has for a channel, or null. */
@@ -125,19 +135,24 @@ class Compiler {
       parts: Stream[];
       outputs: PendingOutput[];
       thumbnails: number[];
+      views: JobView[];
       streams: Stream[];
     }[] = [];
     for (const group of groups.values()) {
       const builder = new ProgramBuilder();
-      const outputs: PendingOutput[] = [];
-      const thumbnails: number[] = [];
-      const streams = this.#runSteps(builder, group, null, outputs, thumbnails);
+      const leaving: Leaving = {
+        outputs: [],
+        thumbnails: [],
+        views: new ViewCompiler(builder, options.views ?? null),
+      };
+      const streams = this.#runSteps(builder, group, null, leaving);
       drafts.push({
         program: this.#intern(builder),
         sources: builder.sources,
         parts: builder.parts,
-        outputs,
-        thumbnails,
+        outputs: leaving.outputs,
+        thumbnails: leaving.thumbnails,
+        views: leaving.views.views,
         streams,
       });
     }
@@ -175,6 +190,7 @@ class Compiler {
           ];
           return { channel: p.channel, rowPrefix: `${cells.join(",")},` };
         }),
+        views: d.views,
       };
     });
     return {
@@ -234,8 +250,7 @@ class Compiler {
     builder: ProgramBuilder,
     planes: readonly PlaneRef[],
     stopAt: Place | null,
-    outputs: PendingOutput[] | null,
-    thumbnails: number[],
+    leaving: Leaving | null,
   ): Stream[] {
     let streams = planes.map(
       (plane): Stream => ({
@@ -254,7 +269,7 @@ class Compiler {
         measured: false,
       }),
     );
-    for (const s of streams) this.#maybeWrite(builder, s, outputs, thumbnails, "read");
+    for (const s of streams) this.#maybeWrite(builder, s, leaving, null);
     for (const [stepIndex, step] of this.pipeline.steps.entries()) {
       const byChain = new Map<readonly Op[] | null, Stream[]>();
       for (const s of streams) {
@@ -275,15 +290,17 @@ class Compiler {
           if (isProjection(op)) {
             current = compileProjection(builder, op, overOf(op, step), current, place);
           } else {
-            for (const s of current) this.#apply(builder, op, s, place, planes, all, outputs, thumbnails);
+            for (const s of current) this.#apply(builder, op, s, place, planes, all, leaving);
           }
           for (const s of current) {
             s.position++;
-            this.#maybeWrite(builder, s, outputs, thumbnails, step.name);
+            this.#maybeWrite(builder, s, leaving, place);
           }
         }
-        for (const s of current)
+        for (const s of current) {
           if (s.value !== null && s.pending === null) s.results.set(step.name, s.value);
+          if (chain !== null) leaving?.views.stepEnd(s, step.name, stepIndex);
+        }
         streams.push(...current);
       }
     }
@@ -291,17 +308,14 @@ class Compiler {
   }
 
   /** Writes the stream's image when it has become the one to write. */
-  #maybeWrite(
-    builder: ProgramBuilder,
-    s: Stream,
-    outputs: PendingOutput[] | null,
-    thumbnails: number[],
-    stage: string,
-  ): void {
-    if (outputs === null || s.image !== null || s.position !== this.#writePoint(s.channel)) return;
+  #maybeWrite(builder: ProgramBuilder, s: Stream, leaving: Leaving | null, place: Place | null): void {
+    if (leaving === null || s.image !== null || s.position !== this.#writePoint(s.channel)) return;
+    const { outputs, thumbnails, views } = leaving;
+    const stage = place?.step ?? "read";
     const value = builder.materialize(s, stage);
     s.image = value;
     builder.run({ op: "writeImage", stage, in: value.reg, output: outputs.length, part: builder.part(s) });
+    views.written(s, value, outputs.length, place);
     outputs.push({ stream: s, label: null, value });
     if (!this.#opsOf(s.channel).some((o) => o.name === "label" || o.parameters.kind === "labels")) {
       builder.run({ op: "thumbnail", stage: "report", in: value.reg, inputs: [] });
@@ -313,12 +327,12 @@ class Compiler {
     builder: ProgramBuilder,
     s: Stream,
     name: string,
-    outputs: PendingOutput[] | null,
-    thumbnails: number[],
-    stage: string,
+    leaving: Leaving | null,
+    place: Place,
   ): void {
     const value = s.value as Value;
-    if (outputs === null) return;
+    if (leaving === null) return;
+    const { outputs, thumbnails, views } = leaving;
     if (outputs.some((o) => o.label === name && o.stream === s)) {
       throw new TilecastError(
         "ERR_PIPELINE",
@@ -326,7 +340,8 @@ class Compiler {
         { argument: "name" },
       );
     }
-    builder.run({ op: "writeLabels", stage, in: value.reg, output: outputs.length });
+    builder.run({ op: "writeLabels", stage: place.step, in: value.reg, output: outputs.length });
+    views.labels(s, value, outputs.length, name, place);
     outputs.push({ stream: s, label: name, value });
     if (s.image !== null && !thumbnails.includes(s.channel)) {
       builder.run({ op: "thumbnail", stage: "report", in: s.image.reg, inputs: [value.reg] });
@@ -341,8 +356,7 @@ class Compiler {
     place: Place,
     group: readonly PlaneRef[],
     all: () => readonly Stream[],
-    outputs: PendingOutput[] | null,
-    thumbnails: number[],
+    leaving: Leaving | null,
   ): void {
     const p = op.parameters as unknown as OpValues;
     const stage = place.step;
@@ -372,7 +386,7 @@ class Compiler {
         input.width,
       );
       s.kind = "labels";
-      this.#writeLabels(builder, s, p.name, outputs, thumbnails, stage);
+      this.#writeLabels(builder, s, p.name, leaving, place);
       return;
     }
     const input = builder.materialize(s, stage);
@@ -394,6 +408,7 @@ class Compiler {
           this.#measure,
           builder.part(s),
         );
+        leaving?.views.table(s, builder.part(s), place);
         return;
       case "flatField":
         emit({
@@ -430,7 +445,7 @@ class Compiler {
         );
         emit({ op: "function", resource, dtype: result });
         s.kind = p.kind;
-        if (s.kind === "labels") this.#writeLabels(builder, s, "objects", outputs, thumbnails, stage);
+        if (s.kind === "labels") this.#writeLabels(builder, s, "objects", leaving, place);
         return;
       }
       default:
@@ -441,7 +456,7 @@ class Compiler {
   /** The job that reads one image of an estimate: the steps up to its flat-field. */
   #estimateJob(e: Estimate, group: readonly PlaneRef[]): Job {
     const builder = new ProgramBuilder();
-    const stream = this.#runSteps(builder, group, e.place, null, [])[0] as Stream;
+    const stream = this.#runSteps(builder, group, e.place, null)[0] as Stream;
     const stage = e.place.step;
     const value = builder.materialize(stream, stage);
     builder.run({ op: "collect", stage, in: value.reg, resource: e.id, a: e.resource.background });
@@ -456,6 +471,7 @@ class Compiler {
       outputs: [],
       thumbnails: [],
       parts: [],
+      views: [],
     };
   }
 }

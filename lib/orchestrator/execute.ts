@@ -11,9 +11,11 @@ import {
   type NativeRunner,
   native,
 } from "../native.js";
+import { fetcherOf } from "../plates/plane-fetcher.js";
 import type { PlaneRef } from "../plates/plate.js";
 import type { OmeZarrStore } from "../stores/ome-zarr.js";
 import { nativeZarrArray } from "../stores/zarr-reader.js";
+import { executeAhead, type FetchableJob, type FetchableSource, isRemote } from "./fetch-ahead.js";
 import type { FunctionHost } from "./function-host.js";
 import type { Job, Plan } from "./plan.js";
 
@@ -24,7 +26,7 @@ export function nativeJob(
   store: OmeZarrStore,
   thumbnail: boolean,
   files: NativeJob["files"],
-): NativeJob {
+): FetchableJob {
   return {
     program: job.program,
     index,
@@ -43,20 +45,44 @@ export function nativeJob(
   };
 }
 
-function nativeSource(plane: PlaneRef): NativeJob["sources"][number] {
-  if (plane.zarr === undefined) return plane;
+function nativeSource(plane: PlaneRef): FetchableSource {
+  const fetcher = fetcherOf(plane);
+  const fetch = fetcher && ((signal: AbortSignal) => fetcher(plane, signal));
+  if (plane.zarr === undefined) return fetch ? { ...plane, fetch } : plane;
   const { path, page, sample, height, width, dtype, zarr } = plane;
-  return { path, page, sample, height, width, dtype, array: nativeZarrArray(zarr.array), index: zarr.index };
+  return {
+    path,
+    page,
+    sample,
+    height,
+    width,
+    dtype,
+    array: nativeZarrArray(zarr.array),
+    index: zarr.index,
+    ...(fetch ? { fetch } : {}),
+  };
 }
 
-/** Runs jobs; resolves when the last result was delivered. */
+/** Runs jobs; resolves when the last result was delivered. `signal` ends the fetching of planes that are elsewhere; `runner.cancel()` the rest. */
 export function execute(
+  runner: NativeRunner,
+  jobs: readonly FetchableJob[],
+  onCall: (call: NativeFunctionCall) => void,
+  onResults: (results: readonly NativeJobResult[], finished: boolean) => void,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (jobs.length === 0) return Promise.resolve();
+  if (jobs.some(isRemote))
+    return executeAhead(jobs, (wave, take) => start(runner, wave, onCall, take), onResults, signal);
+  return start(runner, jobs, onCall, onResults);
+}
+
+function start(
   runner: NativeRunner,
   jobs: readonly NativeJob[],
   onCall: (call: NativeFunctionCall) => void,
   onResults: (results: readonly NativeJobResult[], finished: boolean) => void,
 ): Promise<void> {
-  if (jobs.length === 0) return Promise.resolve();
   return new Promise((done, fail) => {
     runner.start(
       jobs,
@@ -82,6 +108,7 @@ export async function prepareResources(
   functions: FunctionHost,
   cancelled: () => boolean,
   progress: () => void,
+  signal?: AbortSignal,
 ): Promise<void> {
   for (const r of plan.resources) {
     if (r.kind === "file") runner.addFieldFile(resolve(r.path));
@@ -94,10 +121,11 @@ export async function prepareResources(
     const failures: string[] = [];
     const jobs = r.jobs.map((j, i) => nativeJob(j, i, store, false, []));
     const call = (c: NativeFunctionCall) => functions.call(c, r.jobs[c.job]);
-    await execute(runner, jobs, call, (results) => {
+    const take = (results: readonly NativeJobResult[]) => {
       for (const x of results) if (x.error) failures.push(x.error.message);
       progress();
-    });
+    };
+    await execute(runner, jobs, call, take, signal);
     if (cancelled()) return;
     if (failures.length === jobs.length) {
       throw new TilecastError(

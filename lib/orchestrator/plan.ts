@@ -3,6 +3,7 @@
 
 import type { DType } from "../image/dtype.js";
 import type { PlaneRef } from "../plates/plate.js";
+import type { ComponentValues, Producer } from "../streaming/payload.js";
 
 /** One native instruction (native/src/exec/program.h); registers are assigned once. */
 export interface Instruction {
@@ -19,6 +20,8 @@ export interface Instruction {
   b?: number;
   resource?: number;
   output?: number;
+  /** View, outline, centroids: which of the job's views. */
+  view?: number;
   /** Measure, writeImage: part of the job that it belongs to. */
   part?: number;
   minArea?: number;
@@ -65,6 +68,22 @@ export interface Output {
   readonly levels: number;
 }
 
+/** Something of a job that sinks are told of. */
+export interface JobView {
+  readonly kind: "image" | "labels" | "table";
+  readonly producer: Producer;
+  readonly title?: string;
+  readonly components: ComponentValues;
+  /** The slice; null where slices are projected, or there are none: `components` has 1 then. */
+  readonly z: number | null;
+  /** Where a plane is written: index into the job's outputs. Null where it is not. */
+  readonly output: number | null;
+  /** Of the tile; null for tables. */
+  readonly tile: { readonly dtype: DType; readonly height: number; readonly width: number } | null;
+  /** Of a table: index into the job's parts. */
+  readonly part: number | null;
+}
+
 export interface Job {
   readonly program: number;
   readonly well: string;
@@ -80,6 +99,8 @@ export interface Job {
   readonly thumbnails: readonly number[];
   /** Streams that are measured or written: whose rows and sums they are, and what leads each row. */
   readonly parts: readonly { readonly channel: number; readonly rowPrefix: string }[];
+  /** Empty in a run without sinks. */
+  readonly views: readonly JobView[];
 }
 
 /** One multiscale image of the plate that results are written into. */

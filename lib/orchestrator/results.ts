@@ -15,6 +15,7 @@ import { replaceFile } from "./replace-file.js";
 import { renderReport } from "./report/report.js";
 import type { FailureReport, Outcome, ReportData, WellReport } from "./report/report-data.js";
 import type { RunOptions } from "./run-options.js";
+import type { SinksReport } from "./sinks.js";
 import { type Contrast, channelLabel, writeField, writeImage } from "./store-layout.js";
 import type { WellState, WellStates } from "./well-state.js";
 
@@ -41,6 +42,8 @@ export interface RunReport {
   readonly failures: readonly FailureReport[];
   /** Worker seconds by op. */
   readonly timings: readonly { readonly stage: string; readonly op: string; readonly seconds: number }[];
+  /** What became of the sinks; absent in a run without. */
+  readonly sinks?: SinksReport;
 }
 
 export interface RunEnd {
@@ -62,6 +65,7 @@ export interface RunEnd {
   readonly throughput: Throughput;
   readonly timings: ReturnType<NativeRunner["timings"]>;
   readonly cancelled: boolean;
+  readonly sinks: SinksReport | null;
 }
 
 /** Columns whose mean over a well says something; the rest is geometry or a number. */
@@ -91,7 +95,8 @@ function contrastOf(states: readonly WellState[]): Contrast[] {
   }));
 }
 
-function wellReport(plate: Plate, plan: Plan, state: WellState, reused: boolean): WellReport {
+/** What a well gave, as the report and the page show it. */
+export function wellReport(plate: Plate, plan: Plan, state: WellState, reused: boolean): WellReport {
   const values: Record<string, number | null> = {};
   for (const t of state.totals) {
     if (plan.columns.length === 0) continue;
@@ -150,7 +155,8 @@ export function finishRun(end: RunEnd): RunReport {
     cancelled: ledger.planesCancelled,
   };
   const outcome = end.cancelled ? "cancelled" : failures.length > 0 ? "incomplete" : "complete";
-  const seconds = (performance.now() - end.began) / 1000;
+  // Waiting for viewers at the end is not the run's work.
+  const seconds = (performance.now() - end.began) / 1000 - (end.sinks?.drainSeconds ?? 0);
   const report: RunReport = {
     outcome,
     out,
@@ -164,6 +170,7 @@ export function finishRun(end: RunEnd): RunReport {
     megapixelsPerSecond: ledger.pixels / 1e6 / seconds,
     failures,
     timings: end.timings,
+    ...(end.sinks === null ? {} : { sinks: end.sinks }),
   };
   replaceFile(join(out, "run.json"), [JSON.stringify(runJson(end, report, contrast), null, 1)]);
   replaceFile(join(out, "report.html"), [renderReport(reportData(end, report, contrast))]);
@@ -198,6 +205,7 @@ function runJson(end: RunEnd, report: RunReport, contrast: readonly Contrast[]):
     megabytesRead: report.megabytesRead,
     megabytesWritten: report.megabytesWritten,
     timings: report.timings,
+    ...(report.sinks === undefined ? {} : { sinks: report.sinks }),
     contrast,
     remarks: plan.remarks,
     notices: plate.notices,

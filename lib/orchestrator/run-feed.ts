@@ -7,6 +7,7 @@ import { ProgressLog, ProgressPublisher } from "../streaming/index.js";
 import type { Ledger } from "./ledger.js";
 import type { Pipeline } from "./pipeline.js";
 import type { RunReport } from "./results.js";
+import type { WellState } from "./well-state.js";
 
 export class RunFeed {
   readonly #publisher: ProgressPublisher;
@@ -35,9 +36,9 @@ export class RunFeed {
     );
   }
 
-  /** The wells that ended since the last call, then where the plate stands. */
-  progress(ledger: Ledger): void {
-    for (const state of ledger.takeEnded()) {
+  /** The wells that have ended, then where the plate stands. */
+  progress(ledger: Ledger, ended: readonly WellState[]): void {
+    for (const state of ended) {
       const failed = state.status !== "done";
       const reason = state.failures[0]?.message;
       this.#publisher.send(

@@ -5,7 +5,20 @@ import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { TilecastError } from "../errors.js";
 import { type ArrayEncoding, type Compression, defaultLevel, type NgffVersion } from "../stores/ome-zarr.js";
+import type { RunSink } from "../streaming/sink.js";
+import type { Viewer } from "../streaming/viewers/viewer.js";
 import type { Progress } from "./progress.js";
+import type { WellReport } from "./report/report-data.js";
+
+/** How much sinks may take. */
+export interface SinkLimits {
+  /** Tiles that all sinks together hold at once; the pool is larger by so many. Default: 128 MiB of them, and at least what one job of each thread makes. */
+  readonly tiles?: number;
+  /** How long all threads of a run together may wait for sinks to give tiles back before they pass planes by their store. Default 0. */
+  readonly waitMs?: number;
+  /** How long the end of the run may wait for sinks to send what they have. Default 2000; 500 at most when the run is cancelled. */
+  readonly drainMs?: number;
+}
 
 export interface RunOptions {
   /** Output folder; made when absent. */
@@ -28,11 +41,24 @@ export interface RunOptions {
   readonly levels?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
+  /** Called when a well has ended, with what it gave. */
+  readonly onWell?: (well: WellReport) => void;
   /**
    * Publish progress on this ZeroMQ PUB endpoint while the run goes on, as the OpenHCS family does: `tcp://127.0.0.1:5555` or
    * `ipc:///run/user/1000/run.sock`. Default: nothing is published. Needs the package zeromq.
    */
   readonly publish?: string;
+  /**
+   * Get the results while the run goes on: viewers. They take tiles from slots of their own and cannot slow the run; beyond what they
+   * may hold, planes are passed on by their place in the store. Default none, which costs nothing.
+   */
+  readonly sinks?: readonly RunSink[];
+  /**
+   * Viewers that show results while they are made: found running or started before anything is written, and left open afterwards. A viewer
+   * that cannot be had is ERR_VIEWER; one that dies in the middle never ends the run.
+   */
+  readonly view?: readonly ("napari" | "fiji" | Viewer)[];
+  readonly sinkLimits?: SinkLimits;
   /** The command line, for the report. */
   readonly command?: string;
 }
@@ -58,6 +84,11 @@ export function checkOptions(options: RunOptions): { encoding: ArrayEncoding; th
   const threads = options.threads ?? availableParallelism();
   if (!Number.isSafeInteger(threads) || threads < 1 || threads > 1024)
     throw bad("threads", "an integer from 1 to 1024", threads);
+  for (const name of ["tiles", "waitMs", "drainMs"] as const) {
+    const limit = options.sinkLimits?.[name];
+    if (limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 0 && limit <= 1e9))
+      throw bad(`sinkLimits.${name}`, "an integer from 0 to 1e9", limit);
+  }
   if (options.resume && options.overwrite) throw bad("overwrite", "absent when resume is asked for", true);
   return {
     encoding: {

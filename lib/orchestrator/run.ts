@@ -6,9 +6,18 @@ import { freemem } from "node:os";
 import { join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fromNative, TilecastError } from "../errors.js";
-import { type NativeEncoding, type NativeFunctionCall, type NativeRunner, native } from "../native.js";
+import {
+  type NativeEncoding,
+  type NativeFunctionCall,
+  type NativeRunner,
+  type NativeTilePool,
+  native,
+} from "../native.js";
 import type { Plate } from "../plates/plate.js";
 import { type ArrayEncoding, OmeZarrStore } from "../stores/ome-zarr.js";
+import type { RunSink } from "../streaming/sink.js";
+import { fiji } from "../streaming/viewers/fiji.js";
+import { napari } from "../streaming/viewers/napari.js";
 import { version } from "../version.js";
 import { compile } from "./compile.js";
 import { checkIllumination, execute, nativeJob, prepareResources } from "./execute.js";
@@ -19,29 +28,45 @@ import { outputError } from "./output-error.js";
 import type { Pipeline } from "./pipeline.js";
 import type { FieldLayout, Plan } from "./plan.js";
 import { type Progress, Throughput } from "./progress.js";
-import { finishRun, type RunReport } from "./results.js";
+import { finishRun, type RunReport, wellReport } from "./results.js";
 import { RunFeed } from "./run-feed.js";
-import { checkOptions, type RunOptions } from "./run-options.js";
+import { checkOptions, type RunOptions, type SinkLimits } from "./run-options.js";
+import { SinkHub } from "./sinks.js";
 import { writeField, writePlate } from "./store-layout.js";
 import { WellStates, wellKey } from "./well-state.js";
 
 /** What a run makes in its output folder. */
 const outputs = ["plate.ome.zarr", "measurements.csv", "run.json", "report.html", ".tilecast"];
 
+/** Throws ERR_OUTPUT_EXISTS; changes nothing. */
+function checkFolder(out: string, options: RunOptions): void {
+  const found = outputs.filter((name) => existsSync(join(out, name)));
+  if (found.length === 0 || options.overwrite || options.resume) return;
+  throw new TilecastError(
+    "ERR_OUTPUT_EXISTS",
+    `${out} already holds results (${found.filter((f) => !f.startsWith(".")).join(", ") || found.join(", ")}); resume them, overwrite them, or choose another folder`,
+    { path: out, argument: "out" },
+  );
+}
+
 function prepareFolder(out: string, options: RunOptions): void {
   mkdirSync(out, { recursive: true });
-  const found = outputs.filter((name) => existsSync(join(out, name)));
-  if (found.length === 0) return;
-  if (options.overwrite) {
-    // Only what a run makes: a folder of the user's may hold other things.
-    for (const name of found) rmSync(join(out, name), { recursive: true, force: true });
-  } else if (!options.resume) {
-    throw new TilecastError(
-      "ERR_OUTPUT_EXISTS",
-      `${out} already holds results (${found.filter((f) => !f.startsWith(".")).join(", ") || found.join(", ")}); resume them, overwrite them, or choose another folder`,
-      { path: out, argument: "out" },
-    );
-  }
+  if (!options.overwrite) return;
+  // Only what a run makes: a folder of the user's may hold other things.
+  for (const name of outputs) rmSync(join(out, name), { recursive: true, force: true });
+}
+
+/** A viewer that may hold the run up says for how long. */
+function waits({ view = [] }: RunOptions): SinkLimits {
+  const given = view.map((v) => (typeof v === "string" ? {} : v.options));
+  const waiting = given.filter((o) => o.policy === "wait").map((o) => o.waitMs ?? 10_000);
+  return waiting.length ? { waitMs: Math.max(...waiting) } : {};
+}
+
+/** Viewers are sinks that the run opens and closes. */
+function sinksOf({ sinks = [], view = [] }: RunOptions): RunSink[] {
+  const viewers = view.map((v) => (v === "napari" ? napari() : v === "fiji" ? fiji() : v));
+  return [...sinks, ...viewers.map((viewer) => viewer.sink())];
 }
 
 /**
@@ -54,15 +79,16 @@ function prepareFolder(out: string, options: RunOptions): void {
  * when the output folder cannot be written: what is complete by then is kept, and `resume` does the rest.
  */
 export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions): Promise<RunReport> {
+  const hub = SinkHub.of(sinksOf(options), pipeline, { ...waits(options), ...options.sinkLimits });
   const feed = await RunFeed.open(options.publish, plate);
   try {
-    const report = await runPlan(pipeline, plate, options, feed);
+    const report = await runPlan(pipeline, plate, options, feed, hub);
     feed?.ended(report);
     return report;
   } catch (error) {
     throw outputError(error, options.out);
   } finally {
-    await feed?.close();
+    await Promise.all([feed?.close(), hub?.close()]);
   }
 }
 
@@ -71,11 +97,13 @@ async function runPlan(
   plate: Plate,
   options: RunOptions,
   feed: RunFeed | null,
+  hub: SinkHub | null,
 ): Promise<RunReport> {
   const began = performance.now();
   const started = new Date();
   const { encoding, out, threads: wanted } = checkOptions(options);
   const plan = compile(pipeline, plate, {
+    ...(hub ? { views: hub.wishes } : {}),
     ...(options.wells ? { wells: options.wells } : {}),
     ...(options.levels ? { levels: options.levels } : {}),
   });
@@ -91,8 +119,12 @@ async function runPlan(
   const addon = native();
   const slotBytes = Math.max(4096, plan.slotBytes);
   const perThread = Math.max(...plan.programs.map((p) => addon.Runner.slotsNeeded(p)));
-  const threads = threadsThatFit(wanted, perThread * slotBytes);
+  const room = 0.8 * (process.availableMemory?.() ?? freemem());
+  const threads = threadsThatFit(wanted, perThread * slotBytes, room);
+  const viewSlots = hub?.slots(plan, threads, slotBytes, room - threads * perThread * slotBytes) ?? 0;
   await checkIllumination(plan);
+  checkFolder(out, options);
+  await hub?.open(options.signal);
   prepareFolder(out, options);
   const states = new WellStates(out);
   const common = commonKey(pipeline, plan, encoding);
@@ -109,13 +141,10 @@ async function runPlan(
   const throughput = new Throughput();
   let timings: ReturnType<NativeRunner["timings"]> = [];
   let cancelled = options.signal?.aborted ?? false;
-  if (todo.length > 0 && !cancelled) {
-    let pool: ReturnType<typeof addon.TilePool.create>;
-    try {
-      pool = addon.TilePool.create(slotBytes, threads * perThread);
-    } catch (error) {
-      throw fromNative(error);
-    }
+  const begin = (tiles: number) => hub?.begin(plate, plan, store.root, ledger, tiles);
+  if (todo.length === 0 || cancelled) begin(0);
+  else {
+    const { pool, extra } = makePool(slotBytes, threads * perThread, viewSlots);
     const nativeEncoding: NativeEncoding = {
       format: encoding.version === "0.5" ? 3 : 2,
       sharded: encoding.sharded,
@@ -129,6 +158,8 @@ async function runPlan(
       image: nativeEncoding,
       labels: nativeEncoding,
       thumbnailPx: thumbnailPx(plate),
+      viewSlots: extra,
+      viewWaitMs: hub?.waitMs ?? 0,
     });
     const functions = new FunctionHost(pool, runner, plan);
     const abort = () => {
@@ -137,6 +168,7 @@ async function runPlan(
     };
     options.signal?.addEventListener("abort", abort, { once: true });
     try {
+      begin(extra);
       const report = reporter(ledger, throughput, began, options.onProgress);
       await prepareResources(
         runner,
@@ -145,14 +177,17 @@ async function runPlan(
         functions,
         () => cancelled,
         () => report("estimate"),
+        options.signal,
       );
       if (!cancelled) {
         // A field's metadata goes with the first job that writes into it, so that both cores share that work.
         const fields = new Map<string, FieldLayout>(plan.fields.map((f) => [`${f.well}/${f.site}`, f]));
+        const opening = new Set<number>();
         const jobs = todo.map(({ job, index, thumbnail }) => {
           const key = `${job.well}/${job.site}`;
           const field = fields.get(key);
           fields.delete(key);
+          if (field) opening.add(index);
           return nativeJob(
             job,
             index,
@@ -162,15 +197,27 @@ async function runPlan(
           );
         });
         const call = (c: NativeFunctionCall) => functions.call(c, plan.jobs[c.job]);
-        await execute(runner, jobs, call, (results, finished) => {
-          for (const r of results) {
-            const j = todo[r.job];
-            if (j !== undefined) ledger.record(j, r);
-          }
-          throughput.add((performance.now() - began) / 1000, ledger.planesDone, ledger.bytesRead, finished);
-          report("run");
-          feed?.progress(ledger);
-        });
+        await execute(
+          runner,
+          jobs,
+          call,
+          (results, finished) => {
+            for (const r of results) {
+              const j = todo[r.job];
+              if (j === undefined) continue;
+              ledger.record(j, r);
+              hub?.take(j.job, opening.has(j.index), r, pool);
+            }
+            hub?.flush();
+            throughput.add((performance.now() - began) / 1000, ledger.planesDone, ledger.bytesRead, finished);
+            report("run");
+            const ended = ledger.takeEnded();
+            feed?.progress(ledger, ended);
+            if (options.onWell)
+              for (const state of ended) options.onWell(wellReport(plate, plan, state, false));
+          },
+          options.signal,
+        );
       }
       timings = runner.timings();
     } catch (error) {
@@ -178,10 +225,13 @@ async function runPlan(
     } finally {
       options.signal?.removeEventListener("abort", abort);
       await functions.close();
+      await hub?.drain(cancelled, options.signal);
+      hub?.account(runner.views());
       runner.close();
       pool.close();
     }
   }
+  await hub?.drain(cancelled, options.signal);
   if (cancelled) ledger.cancelRest();
   ledger.saveUnfinished();
   return finishRun({
@@ -201,6 +251,7 @@ async function runPlan(
     throughput,
     timings,
     cancelled,
+    sinks: hub?.report() ?? null,
   });
 }
 
@@ -246,8 +297,7 @@ function eraseRedone(store: OmeZarrStore, wells: readonly string[]): void {
 }
 
 /** Threads whose tiles fit into four fifths of the memory that this process may still have (cgroup limits count). */
-function threadsThatFit(threads: number, bytesPerThread: number): number {
-  const room = 0.8 * (process.availableMemory?.() ?? freemem());
+function threadsThatFit(threads: number, bytesPerThread: number, room: number): number {
   const fit = Math.min(threads, Math.floor(room / bytesPerThread));
   if (fit >= 1) return fit;
   throw new TilecastError(
@@ -256,6 +306,16 @@ function threadsThatFit(threads: number, bytesPerThread: number): number {
       "is one image of the plate far larger than the others (tilecast info tells)?",
     { argument: "plate" },
   );
+}
+
+/** A pool of `slots`, and `extra` for sinks if there is the shared memory: a run does not fail for its viewers. */
+function makePool(slotBytes: number, slots: number, extra: number): { pool: NativeTilePool; extra: number } {
+  try {
+    return { pool: native().TilePool.create(slotBytes, slots + extra), extra };
+  } catch (error) {
+    if (extra === 0) throw fromNative(error);
+    return makePool(slotBytes, slots, 0);
+  }
 }
 
 function thumbnailPx(plate: Plate): number {
@@ -289,4 +349,4 @@ function reporter(
   };
 }
 
-export type { RunOptions, RunReport };
+export type { RunOptions, RunReport, SinkLimits };

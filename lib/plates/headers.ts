@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Reads the headers of a plate's files: all of them, or one a channel on slow file systems.
 
-import { stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { type NativeFailure, type NativeImageInfo, native } from "../native.js";
 import { throwIfCancelled } from "./cancel.js";
@@ -30,6 +29,8 @@ export interface ScanOptions {
   readonly scanner: HeaderScanner;
   readonly mode: "all" | "first";
   readonly signal: AbortSignal | undefined;
+  /** Size and time of a file whose header is not read. */
+  readonly stat: (path: string) => Promise<{ readonly size: number; readonly mtimeMs: number }>;
   /** Results of files that were scanned already, by path. */
   readonly known?: ReadonlyMap<string, NativeImageInfo | NativeFailure>;
 }
@@ -143,7 +144,7 @@ async function scanFirst(files: readonly ParsedFile[], options: ScanOptions): Pr
           failures.get(file) ?? (header ? "" : `no header of channel ${file.channel} could be read`);
         if (reason !== "" || header === undefined) return { ...file, header: null, reason };
         try {
-          const { size, mtimeMs } = await stat(file.file.path);
+          const { size, mtimeMs } = await options.stat(file.file.path);
           // Pages of other files are not known; those that the metadata names are believed.
           return withPage({
             ...file,

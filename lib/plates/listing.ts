@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Lists a plate's folder once; every microscope layout is then recognised and read from that list alone.
 
-import { readdir, realpath, stat } from "node:fs/promises";
+import { lstat, readdir, realpath, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { throwIfCancelled } from "./cancel.js";
 import { noticeOf } from "./notice.js";
@@ -70,6 +70,7 @@ export async function listFolder(root: string, options: ListOptions = {}): Promi
   const zarr: string[] = [];
   const deep: string[] = [];
   const loops: string[] = [];
+  const garbled: string[] = [];
   const refused: { relative: string; reason: string }[] = [];
 
   const entered = new Set<string>();
@@ -96,6 +97,11 @@ export async function listFolder(root: string, options: ListOptions = {}): Promi
         continue;
       }
       const path = join(folder.path, entry.name);
+      // Undecodable bytes came as U+FFFD, and nothing can be opened by that.
+      if (entry.name.includes("\uFFFD") && !(await isThere(path))) {
+        garbled.push(relative);
+        continue;
+      }
       let isFolder = entry.isDirectory();
       let real = `${folder.real === sep ? "" : folder.real}${sep}${entry.name}`;
       if (entry.isSymbolicLink()) {
@@ -140,6 +146,15 @@ export async function listFolder(root: string, options: ListOptions = {}): Promi
       noticeOf("unreadable", folders, (n) => `${n} folder${n === 1 ? "" : "s"} cannot be read (${reasons})`),
     );
   }
+  if (garbled.length > 0)
+    notices.push(
+      noticeOf(
+        "unreadable",
+        garbled.sort(),
+        (n) =>
+          `${n} ${n === 1 ? "entry whose name is" : "entries whose names are"} not valid UTF-8; rename ${n === 1 ? "it" : "them"}`,
+      ),
+    );
   const leftOut: [string[], (n: number) => string][] = [
     [hidden, (n) => `${n} hidden ${n === 1 ? "entry" : "entries"} (name starts with a dot)`],
     [zarr, (n) => `${n} Zarr folder${n === 1 ? "" : "s"}: not part of a TIFF plate`],
@@ -149,6 +164,13 @@ export async function listFolder(root: string, options: ListOptions = {}): Promi
   for (const [names, say] of leftOut)
     if (names.length > 0) notices.push(noticeOf("ignored", names.sort(), say));
   return listingOf(root, relatives, notices);
+}
+
+function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 function readEntries(path: string) {

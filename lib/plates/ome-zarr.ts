@@ -6,7 +6,7 @@
 // together, and the newest of them and of the array's metadata. (Of an image in millions of files, the metadata's time alone.)
 
 import { stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname } from "node:path";
 import { isTilecastError, TilecastError } from "../errors.js";
 import {
   insidePath,
@@ -16,7 +16,13 @@ import {
   parsePlate,
   parseWell as parseWellGroup,
 } from "../stores/ngff.js";
-import { planeCount, readZarrNode, type ZarrNode } from "../stores/zarr-array.js";
+import {
+  inFolder,
+  type MetadataReader,
+  planeCount,
+  readZarrNode,
+  type ZarrNode,
+} from "../stores/zarr-array.js";
 import { nativeZarrArray } from "../stores/zarr-reader.js";
 import { throwIfCancelled } from "./cancel.js";
 import { channelInfos, mixedNotices } from "./catalogue.js";
@@ -29,6 +35,12 @@ export interface OmeZarrOptions {
   /** `first` reads the metadata of one field and believes it for the rest, and looks at no chunk's size and time. */
   readonly headers: "all" | "first";
   readonly signal: AbortSignal | undefined;
+  /** Where files are that are not on a disk. */
+  readonly remote?: {
+    readonly read: MetadataReader;
+    /** Of an array's metadata, ms since 1970. */
+    readonly mtimeMs: (file: string) => Promise<number>;
+  };
 }
 
 /** Groups read at a time: enough to hide the latency of a file server, few enough to leave it usable. */
@@ -101,9 +113,9 @@ async function fieldsOf(root: string, node: ZarrNode, options: OmeZarrOptions): 
         normalizeWell(w.row + w.column) ??
         formatWell({ row: Math.max(0, w.rowIndex), column: Math.max(0, w.columnIndex) });
       try {
-        const group = await readZarrNode(join(root, w.path));
+        const group = await readZarrNode(inFolder(root, w.path), options.remote?.read);
         const images =
-          group === null ? null : parseWellGroup(join(root, w.path), omeAttributes(group.attributes));
+          group === null ? null : parseWellGroup(inFolder(root, w.path), omeAttributes(group.attributes));
         if (images === null) throw new TilecastError("ERR_METADATA", "there is no well");
         const sites = sitesOf(images);
         return images.map(
@@ -144,7 +156,7 @@ async function fieldsOf(root: string, node: ZarrNode, options: OmeZarrOptions): 
   }
   if (Array.isArray(ome.multiscales)) return one([{ well: "A01", site: 1, path: "" }]);
   if (ome["bioformats2raw.layout"] !== undefined) {
-    const series = await seriesOf(root);
+    const series = await seriesOf(root, options.remote?.read);
     const sites = sitesOf(series);
     return one(series.map((path, i) => ({ well: "A01", site: sites[i] as number, path })));
   }
@@ -156,12 +168,13 @@ async function fieldsOf(root: string, node: ZarrNode, options: OmeZarrOptions): 
 }
 
 /** Images of a bioformats2raw store: as its OME group lists them, else numbered from 0. */
-async function seriesOf(root: string): Promise<string[]> {
-  const group = await readZarrNode(join(root, "OME"));
+async function seriesOf(root: string, read: MetadataReader | undefined): Promise<string[]> {
+  const group = await readZarrNode(inFolder(root, "OME"), read);
   const listed = group === null ? undefined : omeAttributes(group.attributes).series;
   if (Array.isArray(listed)) return listed.map((path) => insidePath(root, path));
   const series: string[] = [];
-  while ((await readZarrNode(join(root, String(series.length)))) !== null) series.push(String(series.length));
+  while ((await readZarrNode(inFolder(root, String(series.length)), read)) !== null)
+    series.push(String(series.length));
   return series;
 }
 
@@ -206,20 +219,30 @@ function componentsOf(image: NgffImage, { well, site }: Field): { place: Compone
   });
 }
 
-async function planesOf(image: NgffImage, field: Field, look: boolean): Promise<PlaneRef[]> {
+async function planesOf(
+  image: NgffImage,
+  field: Field,
+  look: boolean,
+  remote: OmeZarrOptions["remote"],
+): Promise<PlaneRef[]> {
   const { array } = image;
   const height = array.shape.at(-2) as number;
   const width = array.shape.at(-1) as number;
   if (height === 0 || width === 0) throw new TilecastError("ERR_ZARR_DAMAGED", "its planes have no pixels");
   const components = componentsOf(image, field);
   const handle = nativeZarrArray(array);
-  const metadata = await stat(join(array.path, array.format === 3 ? "zarr.json" : ".zarray")).catch(
-    () => null,
-  );
-  const files = look && fileCount(image) <= maxFiles ? await handle.statPlanes() : null;
+  const metadata = inFolder(array.path, array.format === 3 ? "zarr.json" : ".zarray");
+  const changedMs = remote
+    ? await remote.mtimeMs(metadata)
+    : await stat(metadata).then(
+        (info) => info.mtimeMs,
+        () => 0,
+      );
+  // Of files elsewhere a request each would be needed: the metadata's time stands for them.
+  const files = look && !remote && fileCount(image) <= maxFiles ? await handle.statPlanes() : null;
   return components.map(({ place, index }, page): PlaneRef => {
     const bytes = files?.[2 * page] ?? 0;
-    const mtimeMs = Math.max(files?.[2 * page + 1] ?? 0, metadata?.mtimeMs ?? 0);
+    const mtimeMs = Math.max(files?.[2 * page + 1] ?? 0, changedMs);
     return {
       ...place,
       path: array.path,
@@ -244,7 +267,8 @@ async function planesOf(image: NgffImage, field: Field, look: boolean): Promise<
  * Throws ERR_PLATE_FORMAT (no OME metadata, no readable image), ERR_METADATA, ERR_ZARR_DAMAGED (the root's own), ERR_IO, ERR_CANCELLED.
  */
 export async function openOmeZarr(root: string, options: OmeZarrOptions): Promise<Plate> {
-  const node = await readZarrNode(root);
+  const { remote } = options;
+  const node = await readZarrNode(root, remote?.read);
   if (node === null) {
     throw new TilecastError(
       "ERR_PLATE_FORMAT",
@@ -260,8 +284,8 @@ export async function openOmeZarr(root: string, options: OmeZarrOptions): Promis
   let model: NgffImage | undefined;
   const failures = new Map<Field, { kind: MissingPlane["kind"]; reason: string }>();
   const open = async (field: Field): Promise<NgffImage | null> => {
-    const path = field.path === "" ? root : join(root, field.path);
-    if (look || model === undefined) return openNgffImage(path);
+    const path = inFolder(root, field.path);
+    if (look || model === undefined) return openNgffImage(path, remote?.read);
     // Same arrays at another place.
     const inside = model.array.path.slice(modelRoot.length);
     return { ...model, array: { ...model.array, path: path + inside } };
@@ -276,7 +300,7 @@ export async function openOmeZarr(root: string, options: OmeZarrOptions): Promis
         failures.set(field, { kind: "absent", reason: `${named(field)}no image` });
         return null;
       }
-      return { field, image, planes: await planesOf(image, field, look) };
+      return { field, image, planes: await planesOf(image, field, look, remote) };
     } catch (error) {
       failures.set(field, { kind: "unreadable", reason: named(field) + reasonOf(error) });
       return null;
@@ -292,7 +316,7 @@ export async function openOmeZarr(root: string, options: OmeZarrOptions): Promis
     if (first === null) continue;
     images.push(first);
     model = first.image;
-    modelRoot = field.path === "" ? root : join(root, field.path);
+    modelRoot = inFolder(root, field.path);
   }
   for (const found of await mapParallel(rest, options.signal, read)) if (found !== null) images.push(found);
   if (images.length === 0) {

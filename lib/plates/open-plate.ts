@@ -4,21 +4,19 @@
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
 import { TilecastError } from "../errors.js";
-import type { NativeFailure, NativeImageInfo } from "../native.js";
 import { throwIfCancelled } from "./cancel.js";
-import { buildPlate } from "./catalogue.js";
-import { detectFormat, requireImages } from "./detect.js";
-import type { HeadReader, ImageHead, PlateFormat } from "./format.js";
+import type { PlateFormat } from "./format.js";
 import { type FormatOption, formatOptions, namedFormats } from "./formats.js";
-import { type HeaderScanner, nativeScanner, type ScanOptions, scanWithDescriptions } from "./headers.js";
-import { decodeText, type ListedFile, listFolder } from "./listing.js";
-import { noticeOf, plural } from "./notice.js";
+import { type HeaderScanner, nativeScanner } from "./headers.js";
+import { listFolder } from "./listing.js";
 import { omeTiffWith } from "./ome-tiff.js";
 import { isZarr, openOmeZarr } from "./ome-zarr.js";
+import { namesPlate, openFiles } from "./open-files.js";
 import { patternFormat } from "./pattern-format.js";
-import type { Notice, Plate } from "./plate.js";
+import type { Plate } from "./plate.js";
+import { isUrl, openRemotePlate, type RemoteOptions } from "./remote.js";
 
-export interface OpenPlateOptions {
+export interface OpenPlateOptions extends RemoteOptions {
   /** Layout of the folder. Default `auto`: the one that most files fit. */
   readonly format?: FormatOption;
   /**
@@ -35,9 +33,6 @@ export interface OpenPlateOptions {
   readonly scanner?: HeaderScanner;
   readonly signal?: AbortSignal | undefined;
 }
-
-/** An index of a 384-well plate with stacks has 200 MB; beyond this it is no index. */
-const metadataBytes = 512 * 1024 * 1024;
 
 function chooseFormat(options: OpenPlateOptions): PlateFormat | undefined {
   const { format = "auto", pattern } = options;
@@ -68,10 +63,6 @@ function chooseFormat(options: OpenPlateOptions): PlateFormat | undefined {
   return format === "auto" || format === "ome-zarr" ? undefined : namedFormats[format];
 }
 
-/** Files that a user may name instead of the folder they lie in. */
-const namesPlate =
-  /\.(htd|mlf|mrf|mes|wpi)$|^index(\.idx)?\.xml$|^openhcs_metadata\.json$|\.companion\.ome$/i;
-
 /** The plate's folder: the path itself, or the folder of the metadata file that it names. */
 async function folderOf(path: string): Promise<string> {
   const root = resolve(path);
@@ -92,7 +83,7 @@ async function folderOf(path: string): Promise<string> {
 }
 
 /**
- * Catalogues the plate in the folder `path`. Damaged files, missing planes and everything left out become notices; only a
+ * Catalogues the plate in the folder `path`, or behind a URL of http(s) (lib/plates/remote.ts). Damaged files, missing planes and everything left out become notices; only a
  * folder that is no plate at all is an error.
  *
  * Files are planes, with two exceptions where only names speak. A multi-page file outside any z stack, whose pages are of one size, is a stack:
@@ -103,7 +94,7 @@ async function folderOf(path: string): Promise<string> {
  * Layouts whose metadata says what each page is (OME-TIFF, ImageJ hyperstacks) are read by that.
  *
  * Throws ERR_PLATE_NOT_FOUND, ERR_PLATE_FORMAT (with what was seen and a pattern to start from), ERR_METADATA, ERR_PATTERN,
- * ERR_INVALID_ARGUMENT, ERR_CANCELLED.
+ * ERR_INVALID_ARGUMENT, ERR_CANCELLED; of URLs, ERR_HTTP.
  */
 export async function openPlate(path: string, options: OpenPlateOptions = {}): Promise<Plate> {
   const { headers = "all", scanner = nativeScanner, signal } = options;
@@ -116,6 +107,7 @@ export async function openPlate(path: string, options: OpenPlateOptions = {}): P
   }
   const chosen = chooseFormat(options);
   throwIfCancelled(signal, "opening the plate");
+  if (isUrl(path)) return openRemotePlate(path, chosen, options);
   const root = await folderOf(path);
   if (options.format === "ome-zarr" || (chosen === undefined && (await isZarr(root))))
     return openOmeZarr(root, { headers, signal });
@@ -128,71 +120,5 @@ export async function openPlate(path: string, options: OpenPlateOptions = {}): P
       cause,
     });
   });
-  requireImages(listing);
-
-  // Heads that a layout asks for are kept, so that no file is read twice.
-  const known = new Map<string, NativeImageInfo | NativeFailure>();
-  const scanOptions: ScanOptions = { scanner, mode: headers, signal, known };
-  const readHeads: HeadReader = async (files) => {
-    const results = await scanWithDescriptions(
-      files.map((file) => file.path),
-      scanOptions,
-    );
-    const heads = new Map<string, ImageHead>();
-    for (const [i, result] of results.entries()) {
-      const { path, relative } = files[i] as ListedFile;
-      if ("error" in result) {
-        known.set(path, result);
-        continue;
-      }
-      const { description, pages, samples } = result;
-      heads.set(relative, { description, pages, samples });
-      // A description can be a megabyte, and is not needed again.
-      known.set(path, { ...result, description: "" });
-    }
-    return heads;
-  };
-  const format =
-    chosen ?? (await detectFormat(listing, async (file) => (await readHeads([file])).get(file.relative)));
-
-  const texts = new Map<string, string>();
-  const notices: Notice[] = [...listing.notices];
-  const metadata = format.metadata?.(listing) ?? [];
-  for (const file of metadata) {
-    try {
-      if ((await stat(file.path)).size > metadataBytes) throw new RangeError("larger than 512 MB");
-      texts.set(file.relative, decodeText(await readFile(file.path)));
-    } catch (error) {
-      const why = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
-      notices.push(
-        noticeOf(
-          "unreadable",
-          [file.relative],
-          () => `the metadata file ${file.relative} cannot be read (${why})`,
-        ),
-      );
-    }
-  }
-  const read = new Set(metadata);
-  const others = listing.files
-    .filter((file) => !/\.tiff?$/i.test(file.name) && !read.has(file))
-    .map((file) => file.relative);
-  if (others.length > 0)
-    notices.push(
-      noticeOf(
-        "ignored",
-        others,
-        (n) => `${plural(n, "file")} that ${n === 1 ? "is no TIFF image" : "are no TIFF images"}`,
-      ),
-    );
-
-  const parsed = format.parse(listing, texts, await format.heads?.(listing, texts, readHeads));
-  if (parsed.files.length === 0) {
-    throw new TilecastError(
-      "ERR_PLATE_FORMAT",
-      `${root} is not a plate of the layout "${format.name}": none of its ${plural(listing.images.length, "TIFF file")} is one of its planes (${format.detect(listing).reason})`,
-      { path: root, argument: "format" },
-    );
-  }
-  return buildPlate(root, format.name, parsed, notices, scanOptions);
+  return openFiles(listing, { scanner, stat, read: readFile }, chosen, { headers, signal });
 }

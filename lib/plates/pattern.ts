@@ -204,7 +204,7 @@ export class FilenamePattern {
     const anyCase = expression.replace(/\\\.tif(f?)$/i, (_, f: string) =>
       f ? "\\.[tT][iI][fF][fF]" : "\\.[tT][iI][fF]",
     );
-    return new FilenamePattern(source, new RegExp(`^(?:.*/)?${anyCase}$`), groups, parts);
+    return new FilenamePattern(source, new RegExp(`^(?:[^]*/)?${anyCase}$`), groups, parts);
   }
 
   /** Reads one path relative to the plate; `undefined` when the pattern does not fit it or what it calls a well is none. */

@@ -21,7 +21,7 @@ import type { PickleValue } from "./pickle-value.js";
 import { writePickle } from "./pickle-writer.js";
 import { Requester } from "./requester.js";
 import { type CurveClientKeys, requireSafe } from "./security.js";
-import { heartbeat, loadZmq } from "./zmq.js";
+import { keepalive, loadZmq } from "./zmq.js";
 
 export interface ZmqClientOptions {
   readonly endpoint: Endpoint | EndpointOptions;
@@ -148,7 +148,7 @@ export class ZmqClient implements AsyncDisposable {
     if (this.#closed) throw new TilecastError("ERR_STREAM", "the client is closed");
     const timeoutMs = options.timeoutMs ?? 30_000;
     if (this.#push === undefined) {
-      this.#push = new zmq.Push({ ...heartbeat, ...this.#curveOptions, linger: 1000, reconnectInterval: 20 });
+      this.#push = new zmq.Push({ ...keepalive, ...this.#curveOptions, linger: 1000, reconnectInterval: 20 });
       this.#push.connect(this.endpoint.dataUrl);
     }
     const socket = this.#push;
@@ -188,7 +188,7 @@ export class ZmqClient implements AsyncDisposable {
     const zmq = await loadZmq();
     if (this.#closed) throw new TilecastError("ERR_STREAM", "the client is closed");
     const socket = new zmq.Subscriber({
-      ...heartbeat,
+      ...keepalive,
       linger: 0,
       receiveHighWaterMark: 100_000,
       reconnectInterval: 20,

@@ -137,12 +137,20 @@ export const toEndpoint = (given: Endpoint | EndpointOptions): Endpoint =>
   given instanceof Endpoint ? given : new Endpoint(given);
 
 /**
- * Makes the folder of an endpoint's sockets, for its owner only. Throws ERR_ENDPOINT when it belongs to somebody else or everybody may write
+ * Makes the folder of an endpoint's sockets, for its owner only. Throws ERR_ENDPOINT when it cannot be made, belongs to somebody else or everybody may write
  * to it. A folder of another application keeps its mode, since its own processes made it.
  */
 export function ensureSocketDir(endpoint: Endpoint): void {
   const dir = endpoint.mode === "ipc" ? endpoint.socketDir : dirname(endpoint.startupLockPath);
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new TilecastError(
+      "ERR_ENDPOINT",
+      `the folder of the sockets cannot be made: ${(cause as Error).message}; set an absolute ipcSocketDir that may be written, or use mode "tcp"`,
+      { path: dir, cause },
+    );
+  }
   const stat = statSync(dir);
   const fail = (why: string) =>
     new TilecastError("ERR_ENDPOINT", `${dir} ${why}; whoever may write there could pose as the server`, {

@@ -6,7 +6,13 @@ import { isTilecastError, TilecastError } from "../errors.js";
 import { type CallOptions, ZmqClient } from "./client.js";
 import { isTerminal } from "./execution.js";
 import type { ExecutionRecord, MessageOf } from "./messages.js";
-import { ProgressTracker, type ReceivedProgress, readProgressFrame } from "./progress-tracker.js";
+import {
+  type ProgressNews,
+  ProgressTracker,
+  type ReceivedProgress,
+  readObservations,
+  readProgressFrame,
+} from "./progress-tracker.js";
 import { cancelled, pause } from "./zmq.js";
 
 export interface ProgressItem {
@@ -21,11 +27,17 @@ export interface WaitOptions {
   readonly cancelOnAbort?: boolean;
   /** Gives up when nothing has happened for so long: no progress, no change of state. Default: never, as long as the server answers. */
   readonly idleTimeoutMs?: number;
-  /** Between questions about the state; default 500. An end that is announced is seen at once. */
+  /** At most so long between questions about the state, which begin close together; default 500. An end that is announced is seen at once. */
   readonly pollMs?: number;
   /** Unanswered questions after which the server counts as lost; default 5. */
   readonly maxFailures?: number;
   readonly onProgress?: (item: ProgressItem) => void;
+}
+
+interface News {
+  /** What was missed, as far as the server tells. */
+  readonly replay: readonly ProgressNews[];
+  readonly frames: AsyncIterable<Buffer>;
 }
 
 export class ExecutionClient extends ZmqClient {
@@ -60,26 +72,35 @@ export class ExecutionClient extends ZmqClient {
 
   /**
    * Events of all executions of the server, stale and repeated ones left out, unreadable ones skipped. Registers as a subscriber first and
-   * unregisters at the end, as upstream's clients do.
+   * unregisters at the end, as upstream's clients do. A server of generation D begins with the newest event of each execution that runs.
    */
   async progress(options: { readonly signal?: AbortSignal } = {}): Promise<AsyncIterable<ProgressItem>> {
-    const frames = await this.#frames(options.signal);
+    const { replay, frames } = await this.#news(options.signal);
+    const ended = new Set(replay.flatMap((news) => ("ended" in news ? [news.ended.execution_id] : [])));
     return (async function* () {
       const tracker = new ProgressTracker();
+      for (const news of replay) {
+        const item = followed(tracker, news);
+        if (item !== undefined && "event" in item && !ended.has(item.event.execution_id)) yield item;
+      }
       for await (const frame of frames) {
-        const item = followed(tracker, frame);
+        const item = followed(tracker, read(frame));
         if (item !== undefined && "event" in item) yield item;
       }
     })();
   }
 
-  async #frames(signal?: AbortSignal): Promise<AsyncIterable<Buffer>> {
+  async #news(signal?: AbortSignal): Promise<News> {
+    // Subscribed first: what is published during the registration comes twice rather than not at all.
     const frames = await this.subscribe(signal === undefined ? {} : { signal });
-    if (!this.#registered) {
-      await this.request("register_progress", { client_id: this.clientId }, signal ? { signal } : {});
-      this.#registered = true;
-    }
-    return frames;
+    // Each time, since a server forgets a client whose subscriptions have ended; it counts a client once.
+    const reply = await this.request(
+      "register_progress",
+      { client_id: this.clientId },
+      signal ? { signal } : {},
+    );
+    this.#registered = true;
+    return { replay: readObservations(reply.progress_observations), frames };
   }
 
   /**
@@ -88,14 +109,14 @@ export class ExecutionClient extends ZmqClient {
    */
   async wait(executionId: string, options: WaitOptions = {}): Promise<ExecutionRecord> {
     const following = new AbortController();
-    const frames = this.#frames(anySignal(options.signal, following.signal));
-    return this.#wait(executionId, options, frames, following);
+    const news = this.#news(anySignal(options.signal, following.signal));
+    return this.#wait(executionId, options, news, following);
   }
 
   async #wait(
     executionId: string,
     options: WaitOptions,
-    frames: Promise<AsyncIterable<Buffer>>,
+    news: Promise<News>,
     following: AbortController,
   ): Promise<ExecutionRecord> {
     const { signal, pollMs = 500, idleTimeoutMs = Number.POSITIVE_INFINITY, maxFailures = 5 } = options;
@@ -103,18 +124,21 @@ export class ExecutionClient extends ZmqClient {
     let active = performance.now();
     let wake = new AbortController();
     let failures = 0;
+    let delay = Math.min(pollMs, 5);
     let last: string | undefined;
     const followProgress = async () => {
       const tracker = new ProgressTracker();
-      for await (const frame of await frames) {
-        const item = followed(tracker, frame);
-        if (item === undefined) continue;
+      const take = (item: ReturnType<typeof followed>) => {
+        if (item === undefined) return;
         const id = "event" in item ? item.event.execution_id : item.ended;
-        if (id !== executionId) continue;
+        if (id !== executionId) return;
         active = performance.now();
         if ("event" in item) options.onProgress?.(item);
         if (!("event" in item) || isEnd(item.event)) wake.abort();
-      }
+      };
+      const { replay, frames } = await news;
+      for (const missed of replay) take(followed(tracker, missed));
+      for await (const frame of frames) take(followed(tracker, read(frame)));
     };
     // Progress is a help: without it the state is still asked for.
     const progress = followProgress().catch(() => undefined);
@@ -146,7 +170,9 @@ export class ExecutionClient extends ZmqClient {
             { retriable: true },
           );
         }
-        await pause(Math.min(pollMs, idleTimeoutMs - idle), AbortSignal.any([wake.signal, stop]));
+        await pause(Math.min(delay, idleTimeoutMs - idle), AbortSignal.any([wake.signal, stop]));
+        // An execution that takes a moment is seen to end after a moment also where nobody announces it.
+        delay = Math.min(pollMs, delay * 1.5);
         if (signal?.aborted) throw cancelled(signal, `waiting for execution ${executionId}`);
       }
     } catch (error) {
@@ -164,11 +190,11 @@ export class ExecutionClient extends ZmqClient {
     const signal = options.signal ? { signal: options.signal } : {};
     await this.ping({ timeoutMs: 5000, ...signal });
     const following = new AbortController();
-    const frames = this.#frames(anySignal(options.signal, following.signal));
+    const news = this.#news(anySignal(options.signal, following.signal));
     try {
-      await frames;
+      await news;
       const id = await this.submit(request, signal);
-      return await this.#wait(id, options, frames, following);
+      return await this.#wait(id, options, news, following);
     } finally {
       following.abort();
     }
@@ -195,18 +221,21 @@ const anySignal = (given: AbortSignal | undefined, own: AbortSignal): AbortSigna
 const isEnd = (event: ReceivedProgress): boolean =>
   event.axis_id === "" && ["success", "failed", "cancelled"].includes(event.phase);
 
-function followed(
-  tracker: ProgressTracker,
-  frame: Uint8Array,
-): ProgressItem | { readonly ended: string } | undefined {
-  let read: ReturnType<typeof readProgressFrame>;
+/** `undefined` for what cannot be read: one bad event must not end a stream. */
+function read(frame: Uint8Array): ProgressNews | undefined {
   try {
-    read = readProgressFrame(frame);
+    return readProgressFrame(frame);
   } catch {
-    // One bad event must not end a stream.
     return undefined;
   }
-  if ("ended" in read) return { ended: read.ended.execution_id };
-  const verdict = tracker.accept(read.event);
-  return verdict.accepted ? { event: read.event, missed: verdict.missed } : undefined;
+}
+
+function followed(
+  tracker: ProgressTracker,
+  news: ProgressNews | undefined,
+): ProgressItem | { readonly ended: string } | undefined {
+  if (news === undefined) return undefined;
+  if ("ended" in news) return { ended: news.ended.execution_id };
+  const verdict = tracker.accept(news.event);
+  return verdict.accepted ? { event: news.event, missed: verdict.missed } : undefined;
 }

@@ -2,6 +2,7 @@
 // An execution server: takes requests into a queue, runs them one after the other through a given function, publishes their progress.
 
 import { randomUUID } from "node:crypto";
+import type { Handlers } from "./control-channel.js";
 import { ExecutionLedger, isTerminal } from "./execution.js";
 import { stringifyJson } from "./json.js";
 import {
@@ -11,17 +12,22 @@ import {
   type ResultsSummary,
   writeMessage,
 } from "./messages.js";
-import { PyFloat } from "./pickle-value.js";
-import { type ProgressEvent, ProgressLog } from "./progress-event.js";
-import { type Handlers, ZmqServer, type ZmqServerOptions } from "./server.js";
+import { ProcessMeter } from "./process-usage.js";
+import { type ProgressEvent, type ProgressGiven, ProgressLog, progressOnWire } from "./progress-event.js";
+import { ZmqServer, type ZmqServerOptions } from "./server.js";
 import { pause } from "./zmq.js";
 
 export interface ExecutionContext {
   readonly executionId: string;
   /** Aborted by a cancellation of this execution, and by the server's end. */
   readonly signal: AbortSignal;
-  /** Numbers, times and publishes an event of this execution. */
-  progress(given: Parameters<ProgressLog["event"]>[0]): ProgressEvent;
+  /** Numbers, times and publishes an event of this execution; after its end nothing is published any more. */
+  progress(given: ProgressGiven): ProgressEvent;
+  /**
+   * Says which processes work for this execution, by their ids; each call replaces what was said. Pongs tell their state, CPU and memory while
+   * the execution runs. One that works in threads of the server's own process names `process.pid`.
+   */
+  workers(pids: readonly number[]): void;
 }
 
 /**
@@ -42,13 +48,19 @@ export interface ExecutionServerOptions
   readonly maxQueued?: number;
 }
 
+/** Ended executions that a new subscriber of generation D is told of; older ones are found by `status`. */
+const maxReplayed = 100;
+
 export class ExecutionServer extends ZmqServer {
   readonly #execute: Execute;
   readonly #maxQueued: number;
   readonly #ledger: ExecutionLedger;
   readonly #queue: { readonly id: string; readonly request: MessageOf<"execute"> }[] = [];
   readonly #aborts = new Map<string, AbortController>();
+  /** Ids of clients, in the order in which they registered. */
   readonly #subscribers = new Set<string>();
+  readonly #workers = new Map<string, readonly number[]>();
+  readonly #meter = new ProcessMeter();
   #working: Promise<void> | undefined;
   #ending = false;
 
@@ -67,7 +79,7 @@ export class ExecutionServer extends ZmqServer {
       active_executions: running.length + queued.length,
       running_executions: running,
       queued_executions: queued,
-      workers: [],
+      workers: this.#meter.read([...this.#workers.values()].flat()),
       uptime: this.uptime,
       progress_subscribers: this.#subscribers.size,
     };
@@ -80,8 +92,7 @@ export class ExecutionServer extends ZmqServer {
       message,
       client_id,
       progress_subscribers: this.#subscribers.size,
-      // Generation D: what a subscriber has missed. Clients register before they submit, so that there is nothing yet.
-      progress_observations: {},
+      progress_observations: this.#observations(),
     });
     const end = (suffix: string) => {
       const ids = this.#ledger.ids.filter((id) => this.#cancel(id));
@@ -115,6 +126,44 @@ export class ExecutionServer extends ZmqServer {
         return end("shutting down");
       },
     };
+  }
+
+  /** A client that died did not unregister: no more are subscribed than are connected. The oldest are taken for the dead. */
+  protected override onDisconnect(connections: number): void {
+    for (const id of this.#subscribers) {
+      if (this.#subscribers.size <= connections) break;
+      this.#subscribers.delete(id);
+    }
+  }
+
+  /** Generation D tells a new subscriber what it has missed: the newest event of each execution, and how the ended ones ended. */
+  #observations(): MessageOf<"registration_reply">["progress_observations"] {
+    if (this.generation !== "D") return undefined;
+    const ids = this.#ledger.ids;
+    const ended = ids.filter((id) => this.#hasEnded(id)).slice(-maxReplayed);
+    const running = ids.filter((id) => !this.#hasEnded(id) && this.#ledger.lastEvent(id) !== undefined);
+    return Object.fromEntries(
+      [...ended, ...running].map((id) => {
+        const event = this.#ledger.lastEvent(id);
+        return [
+          id,
+          {
+            sequence: event?.progress_sequence ?? 0,
+            event: event === undefined ? null : progressOnWire(event, "D"),
+            delivery_error: null,
+            terminal_snapshot: this.#hasEnded(id) ? this.#snapshot(id) : null,
+          },
+        ];
+      }),
+    );
+  }
+
+  #hasEnded(id: string): boolean {
+    return isTerminal(this.#ledger.get(id)?.status ?? "");
+  }
+
+  #snapshot(id: string): { [key: string]: unknown } {
+    return writeMessage("status_reply", { status: "ok", execution: this.#ledger.get(id) }, "D");
   }
 
   #overview(): MessageOf<"status_reply"> {
@@ -163,22 +212,20 @@ export class ExecutionServer extends ZmqServer {
       const abort = new AbortController();
       this.#aborts.set(id, abort);
       const log = new ProgressLog(id, request.plate_id);
-      const progress: ExecutionContext["progress"] = (given) => {
+      const progress = (given: ProgressGiven) => {
         const event = log.event(given);
-        this.#ledger.progressed(id, event.progress_sequence);
-        const { plate_id, ...rest } = event;
-        this.#publish({
-          ...(this.generation === "D" ? { ...rest, subject_id: plate_id } : event),
-          percent: new PyFloat(event.percent),
-          timestamp: new PyFloat(event.timestamp),
-        });
+        if (this.#ledger.progressed(id, event)) this.#publish(progressOnWire(event, this.generation));
         return event;
+      };
+      const workers = (pids: readonly number[]) => {
+        if (this.#aborts.has(id)) this.#workers.set(id, [...pids]);
       };
       try {
         const results_summary = await this.#execute(request, {
           executionId: id,
           signal: abort.signal,
           progress,
+          workers,
         });
         this.#ledger.move(id, "complete", results_summary === undefined ? {} : { results_summary });
       } catch (thrown) {
@@ -189,6 +236,7 @@ export class ExecutionServer extends ZmqServer {
         });
       }
       this.#aborts.delete(id);
+      this.#workers.delete(id);
       this.#announce(id);
     }
     this.#working = undefined;
@@ -196,9 +244,7 @@ export class ExecutionServer extends ZmqServer {
 
   /** Generation D publishes the state in which an execution ended, so that clients need not poll. */
   #announce(id: string): void {
-    const execution = this.#ledger.get(id);
-    if (this.generation !== "D" || execution === undefined || !isTerminal(execution.status)) return;
-    this.#publish(writeMessage("status_reply", { status: "ok", execution }, "D"));
+    if (this.generation === "D" && this.#hasEnded(id)) this.#publish(this.#snapshot(id));
   }
 
   #publish(message: { readonly [key: string]: unknown }): void {

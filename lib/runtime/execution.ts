@@ -8,6 +8,7 @@ import type {
   ResultsSummary,
   RunningExecution,
 } from "./messages.js";
+import type { ProgressEvent } from "./progress-event.js";
 
 /** Before a server has accepted it a request is `submitted`, on the client alone. */
 export type ExecutionPhase = "submitted" | ExecutionStatus;
@@ -35,6 +36,7 @@ const now = (): number => Date.now() / 1000;
 /** The executions of a server, in the order in which they came. What has ended is kept up to a number. */
 export class ExecutionLedger {
   readonly #records = new Map<string, Mutable<ExecutionRecord>>();
+  readonly #lastEvents = new Map<string, ProgressEvent>();
 
   constructor(private readonly maxEnded: number) {}
 
@@ -50,8 +52,10 @@ export class ExecutionLedger {
       compile_only: compileOnly,
     });
     const ended = [...this.#records.values()].filter((r) => isTerminal(r.status));
-    for (const r of ended.slice(0, Math.max(0, ended.length - this.maxEnded)))
-      this.#records.delete(r.execution_id);
+    for (const { execution_id } of ended.slice(0, Math.max(0, ended.length - this.maxEnded))) {
+      this.#records.delete(execution_id);
+      this.#lastEvents.delete(execution_id);
+    }
   }
 
   get(id: string): ExecutionRecord | undefined {
@@ -83,9 +87,17 @@ export class ExecutionLedger {
     return true;
   }
 
-  progressed(id: string, sequence: number): void {
+  /** Keeps the newest event; false, and nothing happens, after the end. */
+  progressed(id: string, event: ProgressEvent): boolean {
     const record = this.#records.get(id);
-    if (record) record.progress_sequence = sequence;
+    if (record === undefined || isTerminal(record.status)) return false;
+    record.progress_sequence = event.progress_sequence;
+    this.#lastEvents.set(id, event);
+    return true;
+  }
+
+  lastEvent(id: string): ProgressEvent | undefined {
+    return this.#lastEvents.get(id);
   }
 
   #with(status: ExecutionStatus): ExecutionRecord[] {

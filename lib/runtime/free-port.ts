@@ -24,7 +24,7 @@ export async function isFree(endpoint: Endpoint): Promise<boolean> {
   const states = await Promise.all(
     [endpoint.dataPath, endpoint.controlPath].map((path) => socketFileState(path as string)),
   );
-  return states.every((state) => state !== "live");
+  return states.every((state) => state === "absent" || state === "stale");
 }
 
 /** The first free endpoint from `port` (default the configuration's) upwards. Throws ERR_ENDPOINT when there is none. */

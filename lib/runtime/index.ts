@@ -2,6 +2,7 @@
 // Public face of the runtime room: servers, clients, executions and instances over ZeroMQ, with nothing of images in it.
 
 export { type CallOptions, type PingResult, ZmqClient, type ZmqClientOptions } from "./client.js";
+export type { Handlers, RequestContext } from "./control-channel.js";
 export { clientCounters, serverCounters } from "./counters.js";
 export {
   Endpoint,
@@ -61,13 +62,7 @@ export { type ProgressEvent, ProgressLog } from "./progress-event.js";
 export { ProgressTracker, type ReceivedProgress, readProgressFrame } from "./progress-tracker.js";
 export { type FoundServer, findServers } from "./scan.js";
 export { type CurveClientKeys, type CurveServerKeys, generateCurveKeys } from "./security.js";
-export {
-  type DataPattern,
-  type Handlers,
-  type RequestContext,
-  ZmqServer,
-  type ZmqServerOptions,
-} from "./server.js";
+export { type DataPattern, ZmqServer, type ZmqServerOptions } from "./server.js";
 export { lockStartup, type StartupLock } from "./startup-lock.js";
 export { StartupJournal, type StartupPhase, StartupReader, type StartupStatus } from "./startup-status.js";
 export { type StopOptions, type StopResult, stopServer } from "./stop-server.js";

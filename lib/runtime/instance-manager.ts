@@ -195,7 +195,12 @@ export class InstanceManager {
         this.#options.onStatus?.(status);
       }
       if (signal?.aborted) throw cancelled(signal, `starting ${this.endpoint}`);
-      if (exit !== undefined || last?.phase === "failed") {
+      const isOver = exit !== undefined || last?.phase === "failed";
+      const found = await this.check(signal ? { signal } : {});
+      // Ours may have ended because another one was faster: that of a starter which was killed.
+      const instance = this.#attached(found, exit === undefined ? own?.child : undefined);
+      if (instance !== undefined) return instance;
+      if (isOver && found.state !== "starting") {
         throw new TilecastError(
           "ERR_INSTANCE",
           `the server for ${this.endpoint} ${exit ?? "reported a failure"}${said()}${tail(own?.logFile)}`,
@@ -209,11 +214,9 @@ export class InstanceManager {
           { retriable: true },
         );
       }
-      const found = await this.check(signal ? { signal } : {});
-      const instance = this.#attached(found, own?.child);
-      if (instance !== undefined) return instance;
       if (found.state === "foreign") throw this.#unusable(found);
-      await pause(50, signal ? AbortSignal.any([signal, exited.signal]) : exited.signal);
+      const stops = [signal, exit === undefined ? exited.signal : undefined].filter((s) => s !== undefined);
+      await pause(50, AbortSignal.any(stops));
     }
   }
 }

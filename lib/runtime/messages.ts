@@ -89,15 +89,15 @@ const executionRecord = {
   compile_only: required(bool, { fallback: false }),
   traceback: optional(text),
   results_summary: optional(record(resultsSummary)),
-  progress_sequence: optional(int, { in: "D" }),
+  progress_sequence: optional(int, { in: "D", absent: 0 }),
 };
 export type ExecutionRecord = Infer<typeof executionRecord>;
 
 const usage = { memory_mb: required(float), cpu_percent: required(float) };
 const launch = {
-  code_root: optional(text),
-  owner: optional(record(processIdentity)),
-  audience: optional(text),
+  code_root: required(text),
+  owner: required(record(processIdentity)),
+  audience: required(oneOf("any_session", "owner_only")),
 };
 
 const observation = {
@@ -157,6 +157,7 @@ export const messageKinds = {
   apply_intensity_window: request("apply_intensity_window", payload),
   screenshot: request("screenshot", payload),
   run_macro: request("run_macro", payload),
+  results_table: request("results_table", payload),
 
   pong: reply(
     {
@@ -184,6 +185,8 @@ export const messageKinds = {
       launch: optional(record(launch), { in: "D" }),
       viewer: optional(text, { in: "A" }),
       openhcs: optional(bool, { in: "A" }),
+      /** What tilecast's own servers say beyond the family's keys; its peers ignore it. */
+      tilecast: optional(dict, { omit: true }),
     },
     ["type", "pong"],
   ),

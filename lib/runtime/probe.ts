@@ -77,6 +77,8 @@ export async function probeEndpoint(endpoint: Endpoint, options: ProbeOptions = 
     const paths = [endpoint.dataPath, endpoint.controlPath] as string[];
     const states = await Promise.all(paths.map(socketFileState));
     leftovers.push(...paths.filter((_, i) => states[i] === "stale"));
+    const other = paths.find((_, i) => states[i] === "other");
+    if (other !== undefined) return { state: "foreign", why: `${other} is no socket` };
     if (states[1] !== "live") {
       if (states[0] === "live") {
         return { state: "hung", why: "its data socket is there and its control socket is not" };

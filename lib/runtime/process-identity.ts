@@ -5,7 +5,30 @@ import { readFileSync } from "node:fs";
 import type { ProcessIdentity } from "./messages.js";
 
 /** Clock ticks a second that Linux shows to programs: 100 on every architecture that Node runs on (USER_HZ). */
-const ticksPerSecond = 100;
+export const ticksPerSecond = 100;
+
+interface ProcessStat {
+  /** One letter of proc(5). */
+  readonly state: string;
+  /** Time in user and system mode. */
+  readonly cpuTicks: number;
+  /** Since boot. */
+  readonly startTicks: number;
+}
+
+/** proc(5), `/proc/PID/stat`; `undefined` when there is no such process, or no such file on this system. */
+export function readStat(pid: number): ProcessStat | undefined {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  } catch {
+    return undefined;
+  }
+  // The name, in parentheses, may hold spaces and parentheses. State is field 3, times 14 and 15, start 22.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [cpuTicks, startTicks] = [Number(fields[11]) + Number(fields[12]), Number(fields[19])];
+  return Number.isFinite(startTicks) ? { state: fields[0] ?? "", cpuTicks, startTicks } : undefined;
+}
 
 /**
  * The process of that id; `undefined` when there is none, or where the system does not tell (only Linux is asked). Peers compare the time with
@@ -13,18 +36,12 @@ const ticksPerSecond = 100;
  */
 export function processIdentity(pid: number): ProcessIdentity | undefined {
   if (process.platform !== "linux") return undefined;
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The name, in parentheses, may hold spaces and parentheses. State is field 3, start time field 22.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    if (fields[0] === "Z" || fields[0] === "X") return undefined;
-    const boot = /^btime (\d+)$/m.exec(readFileSync("/proc/stat", "utf8"))?.[1];
-    const ticks = Number(fields[19]);
-    if (boot === undefined || !Number.isFinite(ticks)) return undefined;
-    return { pid, create_time: ticks / ticksPerSecond + Number(boot) };
-  } catch {
-    return undefined;
-  }
+  const stat = readStat(pid);
+  if (stat === undefined || stat.state === "Z" || stat.state === "X") return undefined;
+  const boot = /^btime (\d+)$/m.exec(readFileSync("/proc/stat", "utf8"))?.[1];
+  return boot === undefined
+    ? undefined
+    : { pid, create_time: stat.startTicks / ticksPerSecond + Number(boot) };
 }
 
 let own: ProcessIdentity | undefined;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Progress events as the OpenHCS family publishes them: one JSON object a frame, no topic.
 
+import type { Generation } from "./message-schema.js";
+import { PyFloat } from "./pickle-value.js";
+
 /** One event. Keys and values are those of OpenHCS's progress stream; `axis_id` is the well, "" for the whole plate. */
 export interface ProgressEvent {
   readonly type: "progress";
@@ -33,7 +36,8 @@ export interface ProgressEvent {
   readonly step_names?: readonly string[];
 }
 
-type Given = Pick<ProgressEvent, "phase" | "status" | "completed" | "total"> &
+/** What a caller says of an event; the rest is the log's. */
+export type ProgressGiven = Pick<ProgressEvent, "phase" | "status" | "completed" | "total"> &
   Partial<Pick<ProgressEvent, "axis_id" | "step_name" | "error" | "total_wells" | "step_names">>;
 
 /** Numbers and times the events of one execution. */
@@ -46,7 +50,7 @@ export class ProgressLog {
     readonly plateId: string,
   ) {}
 
-  event(given: Given): ProgressEvent {
+  event(given: ProgressGiven): ProgressEvent {
     this.#last = Math.max(Date.now() / 1000, this.#last + 1e-6);
     return {
       type: "progress",
@@ -62,4 +66,14 @@ export class ProgressLog {
       pid: process.pid,
     };
   }
+}
+
+/** The event as `generation` names its keys; percent and time are floats for Python even when they are whole. */
+export function progressOnWire(event: ProgressEvent, generation: Generation): { [key: string]: unknown } {
+  const { plate_id, ...rest } = event;
+  return {
+    ...(generation === "D" ? { ...rest, subject_id: plate_id } : event),
+    percent: new PyFloat(event.percent),
+    timestamp: new PyFloat(event.timestamp),
+  };
 }

@@ -77,13 +77,36 @@ export class ProgressTracker {
   }
 }
 
-/** A frame of a progress stream: an event, or (generation D) the state in which an execution ended. Throws ERR_WIRE. */
-export function readProgressFrame(
-  frame: Uint8Array,
-):
+/** What a progress stream carries: an event, or (generation D) the state in which an execution ended. */
+export type ProgressNews =
   | { readonly event: ReceivedProgress }
-  | { readonly ended: NonNullable<MessageOf<"status_reply">["execution"]> } {
-  const value = parseJson(frame);
+  | { readonly ended: NonNullable<MessageOf<"status_reply">["execution"]> };
+
+/** Reads a frame of a progress stream. Throws ERR_WIRE. */
+export function readProgressFrame(frame: Uint8Array): ProgressNews {
+  return readNews(parseJson(frame));
+}
+
+/**
+ * What a subscriber of generation D is told that it has missed, in the order in which it would have come: the newest event of each execution,
+ * then its end. What cannot be read is left out.
+ */
+export function readObservations(
+  observations: { readonly [id: string]: unknown } | undefined,
+): ProgressNews[] {
+  return Object.values(observations ?? {}).flatMap((observation) => {
+    const { event, terminal_snapshot } = asDict(observation) ?? {};
+    return [event, terminal_snapshot].flatMap((news) => {
+      try {
+        return news === undefined || news === null ? [] : [readNews(news)];
+      } catch {
+        return [];
+      }
+    });
+  });
+}
+
+function readNews(value: unknown): ProgressNews {
   if (asDict(value)?.execution !== undefined) {
     const { execution } = readMessage("status_reply", value);
     if (execution !== undefined) return { ended: execution };

@@ -5,7 +5,7 @@ import type { Request } from "zeromq";
 import { TilecastError } from "../errors.js";
 import type { Counters, clientCounters } from "./counters.js";
 import type { CurveClientKeys } from "./security.js";
-import { cancelled, heartbeat, loadZmq, pause, type Zmq } from "./zmq.js";
+import { cancelled, keepalive, loadZmq, type Zmq } from "./zmq.js";
 
 export interface RequestOptions {
   /** How long one attempt may take, connecting included. */
@@ -17,6 +17,8 @@ export interface RequestOptions {
 
 /** A peer's reply is bounded too. */
 const maxReplyBytes = 256 * 2 ** 20;
+/** Sockets that are kept for later; more are in use only while as many requests run at once. */
+const maxIdle = 8;
 
 export class Requester {
   /** Connected sockets that wait for nothing: a kept one answers in a quarter of a new one's time. */
@@ -33,7 +35,7 @@ export class Requester {
   #open(zmq: Zmq): Request {
     this.counters.add("sockets");
     const socket = new zmq.Request({
-      ...heartbeat,
+      ...keepalive,
       linger: 0,
       // Not `immediate`: libzmq then drops a reply that came just before the connection ended, which is how a shutdown is acknowledged.
       reconnectInterval: 20,
@@ -74,40 +76,42 @@ export class Requester {
     }
   }
 
-  async #attempt(
+  /** `undefined` when there was no reply; the socket is closed then. */
+  #attempt(
     socket: Request,
     message: Uint8Array | string,
     timeoutMs: number,
     signal: AbortSignal | undefined,
   ): Promise<Buffer | undefined> {
     this.#busy.add(socket);
-    const over = new AbortController();
-    const exchange = async (): Promise<Buffer | undefined> => {
-      try {
-        await socket.send(message);
-        this.counters.add("bytesOut", message.length);
-        const [reply] = await socket.receive();
-        return reply;
-      } catch {
-        // Closed below, or refused by libzmq: no reply either way.
-        return undefined;
-      } finally {
-        over.abort();
-      }
-    };
-    const answer = exchange();
-    const stop = signal ? AbortSignal.any([signal, over.signal]) : over.signal;
-    const late = pause(timeoutMs, stop).then(() => undefined);
-    const reply = await Promise.race([answer, late]);
-    this.#busy.delete(socket);
-    if (reply === undefined || this.#closed) {
-      if (!socket.closed) socket.close();
-    } else {
-      this.counters.add("replies");
-      this.counters.add("bytesIn", reply.length);
-      this.#idle.push(socket);
-    }
-    return reply;
+    // By hand: AbortSignal.any and a race cost as much as the exchange itself.
+    return new Promise((resolve) => {
+      const end = (reply?: Buffer) => {
+        // A reply that comes after the time is up comes to a closed socket.
+        if (!this.#busy.delete(socket)) return;
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", giveUp);
+        const isKept = reply !== undefined && !this.#closed && this.#idle.length < maxIdle;
+        if (isKept) this.#idle.push(socket);
+        else if (!socket.closed) socket.close();
+        if (reply !== undefined) {
+          this.counters.add("replies");
+          this.counters.add("bytesIn", reply.length);
+        }
+        resolve(reply);
+      };
+      const giveUp = () => end();
+      const timer = setTimeout(giveUp, timeoutMs);
+      signal?.addEventListener("abort", giveUp);
+      // Rejected when the socket is closed meanwhile, or libzmq refuses: no reply either way.
+      socket
+        .send(message)
+        .then(() => {
+          this.counters.add("bytesOut", message.length);
+          return socket.receive();
+        })
+        .then(([reply]) => end(reply), giveUp);
+    });
   }
 
   close(): void {

@@ -14,11 +14,11 @@ export interface FoundServer {
 const tcpPorts = [7777, 5555, 5565].flatMap((first) => Array.from({ length: 10 }, (_, i) => first + i));
 
 function ipcEndpoints(config: ZmqConfig): Endpoint[] {
-  const { socketDir } = new Endpoint({ mode: "ipc", config });
   let names: string[];
   try {
-    names = readdirSync(socketDir);
+    names = readdirSync(new Endpoint({ mode: "ipc", config }).socketDir);
   } catch {
+    // Where there is no such folder, or its path is too long for sockets, there are no servers.
     return [];
   }
   const { ipcSocketPrefix, ipcSocketExtension, controlPortOffset } = config;

@@ -1,18 +1,27 @@
 // SPDX-License-Identifier: MIT
 // The files of IPC sockets: who listens on one, binding without stealing, removing only what is one's own.
 
-import { chmodSync, closeSync, linkSync, openSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
+import { chmodSync, linkSync, rmSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import type { Socket } from "zeromq";
 import { TilecastError } from "../errors.js";
-import { pause } from "./zmq.js";
+import { withBindGuard } from "./bind-guard.js";
 
-/** `absent`: no file; `stale`: a file that nobody listens on; `live`: somebody does. */
-export type SocketFileState = "absent" | "stale" | "live";
+/** `absent`: no file; `stale`: a socket that nobody listens on; `live`: somebody does; `other`: a folder, or a file that is no socket. */
+export type SocketFileState = "absent" | "stale" | "live" | "other";
+
+function isSomethingElse(path: string): boolean {
+  try {
+    return !statSync(path).isSocket();
+  } catch {
+    return false;
+  }
+}
 
 /** Asks the kernel by connecting; nothing is sent. */
 export function socketFileState(path: string): Promise<SocketFileState> {
   return new Promise((resolve) => {
+    if (isSomethingElse(path)) return resolve("other");
     const socket = connect(path);
     const end = (state: SocketFileState) => {
       socket.destroy();
@@ -21,7 +30,7 @@ export function socketFileState(path: string): Promise<SocketFileState> {
     socket.once("connect", () => end("live"));
     socket.once("error", ({ code }: NodeJS.ErrnoException) =>
       // A full backlog (EAGAIN) and a socket of another user (EACCES) are somebody's.
-      end(code === "ENOENT" ? "absent" : code === "ECONNREFUSED" || code === "ENOTSOCK" ? "stale" : "live"),
+      end(code === "ENOENT" || code === "ENOTDIR" ? "absent" : code === "ECONNREFUSED" ? "stale" : "live"),
     );
   });
 }
@@ -30,56 +39,6 @@ export function socketFileState(path: string): Promise<SocketFileState> {
 export function fileIdentity(path: string): string | undefined {
   const stat = statSync(path, { throwIfNoEntry: false, bigint: true });
   return stat && `${stat.dev}:${stat.ino}`;
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}
-
-/**
- * Between the look whether a path is free and the bind nobody else may bind: libzmq removes whatever file it finds. Processes of ours agree by
- * a file that is made exclusively and holds the process id; Python peers are kept out by the start-up lock, which their launchers take.
- */
-async function withBindGuard<T>(path: string, work: () => Promise<T>): Promise<T> {
-  const guard = `${path}.bind`;
-  const deadline = Date.now() + 5000;
-  let file: number | undefined;
-  while (file === undefined) {
-    try {
-      file = openSync(guard, "wx", 0o600);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-      const pid = Number(readGuard(guard));
-      // Its maker writes the id at once; an empty one is that young.
-      if (pid > 0 && !isRunning(pid)) rmSync(guard, { force: true });
-      else if (Date.now() > deadline)
-        throw new TilecastError("ERR_ENDPOINT", `${path} is being bound by process ${pid}`, {
-          path,
-          retriable: true,
-        });
-      else await pause(10);
-    }
-  }
-  try {
-    writeSync(file, String(process.pid));
-    return await work();
-  } finally {
-    closeSync(file);
-    rmSync(guard, { force: true });
-  }
-}
-
-function readGuard(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }
 
 /** A bound IPC socket's file. */
@@ -91,17 +50,35 @@ export class SocketFile {
 
   /**
    * Binds `socket` to the path, readable and writable for the owner alone. A file that nobody listens on is replaced. Throws ERR_ENDPOINT,
-   * retriable, when somebody listens there.
+   * retriable, when somebody listens there, and for what is no socket.
    */
   static bind(socket: Socket, path: string): Promise<SocketFile> {
     return withBindGuard(path, async () => {
-      if ((await socketFileState(path)) === "live") {
+      const state = await socketFileState(path);
+      if (state === "live") {
         throw new TilecastError("ERR_ENDPOINT", `another server listens on ${path}`, {
           path,
           retriable: true,
         });
       }
-      await socket.bind(`ipc://${path}`);
+      // libzmq would remove it.
+      if (state === "other") {
+        throw new TilecastError(
+          "ERR_ENDPOINT",
+          `${path} is there and no socket: remove it, or use another port`,
+          {
+            path,
+          },
+        );
+      }
+      try {
+        await socket.bind(`ipc://${path}`);
+      } catch (cause) {
+        throw new TilecastError("ERR_ENDPOINT", `cannot listen on ${path}: ${(cause as Error).message}`, {
+          path,
+          cause,
+        });
+      }
       chmodSync(path, 0o600);
       return new SocketFile(path, fileIdentity(path));
     });

@@ -50,7 +50,7 @@ export interface StartupLock extends AsyncDisposable {
 
 /**
  * Waits for the lock of an endpoint, asking every 50 ms as upstream does. Throws ERR_TIMEOUT after `timeoutMs`, ERR_CANCELLED through the
- * signal. The file stays: removing it would let two processes hold locks on two files of one name.
+ * signal, ERR_ENDPOINT when there can be no such file. The file stays: removing it would let two processes hold locks on two files of one name.
  */
 export async function lockStartup(
   endpoint: Endpoint,
@@ -58,7 +58,15 @@ export async function lockStartup(
 ): Promise<StartupLock> {
   ensureSocketDir(endpoint);
   const path = endpoint.startupLockPath;
-  const file: FileHandle = await open(path, "a+", 0o600);
+  let file: FileHandle;
+  try {
+    file = await open(path, "a+", 0o600);
+  } catch (cause) {
+    throw new TilecastError("ERR_ENDPOINT", `cannot lock ${path}: ${(cause as Error).message}`, {
+      path,
+      cause,
+    });
+  }
   const deadline = performance.now() + options.timeoutMs;
   try {
     while (true) {

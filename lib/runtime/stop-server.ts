@@ -43,7 +43,10 @@ export async function stopServer(
   const kind = options.force || pong.server_role === "execution" ? "force_shutdown" : "shutdown";
   await using client = new ZmqClient({ endpoint, generation: found.generation, ...(curve && { curve }) });
   try {
-    await client.request(kind, {}, { timeoutMs: Math.min(timeoutMs, 5000), ...(signal && { signal }) });
+    // Generation D refuses when another process has taken the address meanwhile; others are not told.
+    const meant =
+      endpoint.isLocal && pong.process_identity ? { process_identity: pong.process_identity } : {};
+    await client.request(kind, meant, { timeoutMs: Math.min(timeoutMs, 5000), ...(signal && { signal }) });
   } catch (error) {
     // It may be gone before its answer is out.
     if (!isTilecastError(error, "ERR_TIMEOUT")) throw error;

@@ -6,10 +6,14 @@ import { TilecastError } from "../errors.js";
 
 export type Zmq = typeof import("zeromq");
 
+let loaded: Zmq | undefined;
+
 /** Throws ERR_STREAM when the package is not installed. */
 export async function loadZmq(): Promise<Zmq> {
   try {
-    return await import("zeromq");
+    // Kept, since an import takes a tenth of a request's time even when the module is there.
+    loaded ??= await import("zeromq");
+    return loaded;
   } catch (cause) {
     throw new TilecastError("ERR_STREAM", "servers and clients need the package zeromq: npm install zeromq", {
       cause,
@@ -17,8 +21,17 @@ export async function loadZmq(): Promise<Zmq> {
   }
 }
 
-/** ZMTP heartbeats (RFC 37): a peer that is gone without a word is noticed within 15 seconds. */
-export const heartbeat = { heartbeatInterval: 5000, heartbeatTimeout: 15_000, heartbeatTimeToLive: 15_000 };
+/**
+ * A TCP peer that is gone without a word is noticed within 15 seconds; over IPC the kernel tells at once. By keepalive and not by ZMTP
+ * heartbeats: libzmq 4.3.5 aborts the process ("Assertion failed: !_io_error") when the timer of a heartbeat meets a connection whose peer has
+ * gone while its messages filled the receive queue, which any peer can bring about.
+ */
+export const keepalive = {
+  tcpKeepalive: 1,
+  tcpKeepaliveIdle: 5,
+  tcpKeepaliveInterval: 5,
+  tcpKeepaliveCount: 2,
+};
 
 export const cancelled = (signal: AbortSignal, what: string): TilecastError =>
   new TilecastError("ERR_CANCELLED", `${what} was cancelled`, { cause: signal.reason });

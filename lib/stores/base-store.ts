@@ -9,7 +9,11 @@ import { ScratchPool } from "./scratch-pool.js";
 import {
   type BatchItem,
   type BatchOptions,
+  type ByteRange,
   checkKey,
+  checkRegion,
+  type FileRanges,
+  type ImageLevel,
   isImage,
   type ReadImageOptions,
   readOnlyStore,
@@ -49,11 +53,23 @@ export abstract class BaseStore implements Store {
   abstract readonly location: string;
   abstract readonly readOnly: boolean;
   #scratch: ScratchPool | undefined;
+  #bytesRead = 0;
   #closed = false;
 
   protected abstract listKeys(prefix: string, signal: AbortSignal | undefined): Promise<string[]>;
   protected abstract hasKey(key: string, signal: AbortSignal | undefined): Promise<boolean>;
   protected abstract readBytes(key: string, signal: AbortSignal | undefined): Promise<Uint8Array>;
+  /** The file's size and the clipped ranges of it. */
+  protected abstract readParts(
+    key: string,
+    ranges: readonly ByteRange[],
+    signal: AbortSignal | undefined,
+  ): Promise<FileRanges>;
+  protected abstract loadLevels(
+    key: string,
+    page: number,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly ImageLevel[]>;
   protected abstract loadTile(key: string, pool: TilePool, options: ReadImageOptions): Promise<Tile>;
   /** `exclusive`: only if the key is not there. */
   protected abstract put(
@@ -65,6 +81,15 @@ export abstract class BaseStore implements Store {
   protected abstract remove(key: string, signal: AbortSignal | undefined): Promise<boolean>;
   /** Lets go of what the store holds. */
   protected async release(): Promise<void> {}
+
+  get bytesRead(): number {
+    return this.#bytesRead;
+  }
+
+  /** Counts what a read took from files or a server. */
+  protected count(bytes: number | undefined): void {
+    this.#bytesRead += bytes ?? 0;
+  }
 
   #enter(what: string, options: StoreOptions | undefined): void {
     if (options !== undefined && (typeof options !== "object" || options === null))
@@ -90,6 +115,33 @@ export abstract class BaseStore implements Store {
     return this.readBytes(checkKey(key), options.signal);
   }
 
+  async readRanges(
+    key: string,
+    ranges: readonly ByteRange[],
+    options: StoreOptions = {},
+  ): Promise<FileRanges> {
+    this.#enter("readRanges", options);
+    checkKey(key);
+    if (!Array.isArray(ranges)) throw invalidArgument("ranges", "an array of { offset, bytes }", ranges);
+    for (const { offset, bytes } of ranges as readonly ByteRange[]) {
+      checkInteger(offset, "ranges: offset", -Number.MAX_SAFE_INTEGER);
+      checkInteger(bytes, "ranges: bytes", 1);
+    }
+    return this.readParts(key, ranges, options.signal);
+  }
+
+  async levels(
+    key: string,
+    options: StoreOptions & Pick<ReadImageOptions, "page"> = {},
+  ): Promise<readonly ImageLevel[]> {
+    this.#enter("levels", options);
+    return this.loadLevels(
+      checkKey(key),
+      checkInteger(options.page ?? 0, "page", 0, maxPage),
+      options.signal,
+    );
+  }
+
   async readTile(key: string, pool: TilePool, options: ReadImageOptions = {}): Promise<Tile> {
     this.#enter("readTile", options);
     if (!(pool instanceof TilePool)) throw invalidArgument("pool", "a TilePool", pool);
@@ -97,6 +149,8 @@ export abstract class BaseStore implements Store {
     if (pool.closed) throw new TilecastError("ERR_POOL_CLOSED", `the tile pool ${pool.id} is closed`);
     checkInteger(options.page ?? 0, "page", 0, maxPage);
     checkInteger(options.sample ?? 0, "sample", 0, maxPage);
+    checkInteger(options.level ?? 0, "level", 0, maxPage);
+    if (options.region !== undefined) checkRegion(options.region);
     const tile = await this.loadTile(key, pool, options);
     if (options.signal?.aborted) tile.release();
     throwIfAborted(options.signal, `readTile of ${this.kind} store ${this.location}`);

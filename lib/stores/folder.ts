@@ -5,7 +5,8 @@ import { createHash } from "node:crypto";
 import type { Dirent } from "node:fs";
 import { type FileHandle, link, mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises";
 import { hostname } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { TilecastError } from "../errors.js";
 import { byCodeUnits, temporaryPrefix, throwIfAborted } from "./store.js";
 
 export const errnoOf = (error: unknown): string => (error as NodeJS.ErrnoException | null)?.code ?? "";
@@ -16,7 +17,14 @@ export const isAbsent = (error: unknown): boolean => ["ENOENT", "ENOTDIR"].inclu
 /** Of this machine: process ids mean nothing on another one that shares the folder. */
 const host = createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
 let counter = 0;
-const temporaryName = () => `${temporaryPrefix}${host}-${process.pid}-${counter++}.tmp`;
+
+/** A name beside `path` that nobody else has, and that {@link sweepTemporaries} knows. */
+export const temporaryPath = (path: string): string =>
+  join(dirname(path), `${temporaryPrefix}${host}-${process.pid}-${counter++}.tmp`);
+
+export async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => null))?.isDirectory() ?? false;
+}
 
 /** Every regular file below `folder`, links followed, as `/`-separated names relative to `root`, sorted; unfinished ones too when asked for. */
 export async function filesBelow(
@@ -32,7 +40,11 @@ export async function filesBelow(
     try {
       entries = await readdir(join(root, name), { withFileTypes: true });
     } catch (error) {
-      if (isAbsent(error)) return;
+      if (isAbsent(error)) {
+        // Its name came out of the listing above, so that the folder is there.
+        if (await isGarbled(join(root, name))) throw garbledName(join(root, name));
+        return;
+      }
       throw error;
     }
     for (const entry of entries) {
@@ -50,6 +62,35 @@ export async function filesBelow(
   };
   await walk(folder, 0);
   return found.sort(byCodeUnits);
+}
+
+/** What undecodable bytes of a name become. */
+const replacement = "\uFFFD";
+
+/** Whether a path that is not there stands for one whose name is not valid UTF-8, which no string can name. */
+export async function isGarbled(path: string): Promise<boolean> {
+  for (let at = path; at.includes(replacement); at = dirname(at)) {
+    const name = basename(at);
+    if (!name.includes(replacement)) continue;
+    const names = await readdir(dirname(at), { encoding: "buffer" }).catch(() => []);
+    if (names.some((bytes) => bytes.toString() === name && !Buffer.from(name).equals(bytes))) return true;
+  }
+  return false;
+}
+
+export function garbledName(path: string): TilecastError {
+  return new TilecastError(
+    "ERR_IO",
+    `${path}: the name is not valid UTF-8, so that it cannot be opened; rename it`,
+    {
+      path,
+    },
+  );
+}
+
+/** An error for what is not there: `notFound`, unless it is there under a name that cannot be said. */
+export async function absentError(path: string, notFound: () => TilecastError): Promise<TilecastError> {
+  return (await isGarbled(path)) ? garbledName(path) : notFound();
 }
 
 export async function isFile(path: string): Promise<boolean> {
@@ -89,7 +130,7 @@ export async function writeAtomically(
   { exclusive, sync, signal }: WriteFileOptions,
 ): Promise<void> {
   const folder = dirname(path);
-  const temporary = join(folder, temporaryName());
+  const temporary = temporaryPath(path);
   let file: FileHandle;
   try {
     file = await open(temporary, "wx", 0o666);

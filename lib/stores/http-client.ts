@@ -6,7 +6,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { HttpError, isTilecastError } from "../errors.js";
 import { checkInteger } from "../image/shape.js";
-import { throwIfAborted } from "./store.js";
+import { allowListeners, throwIfAborted } from "./store.js";
 
 export interface HttpClientOptions {
   /** Requests at a time; default 6, what browsers allow themselves for a host. */
@@ -32,6 +32,8 @@ export interface Fetched {
   readonly size: number;
   /** Tells its versions apart; empty when the server does not. */
   readonly version: string;
+  /** Last-Modified, ms since 1970; 0 when the server does not say. */
+  readonly mtimeMs: number;
 }
 
 /** The statuses that a busy or restarting server gives; all others will be the same the next time. */
@@ -41,6 +43,9 @@ const passing: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]
 export function publicUrl(url: URL): string {
   return `${url.origin}${url.pathname}`;
 }
+
+const rangeText = (offset: number, bytes: number) =>
+  offset < 0 ? `the last ${-offset} bytes` : `bytes ${offset} to ${offset + bytes - 1}`;
 
 class Failure extends Error {
   readonly status: number | undefined;
@@ -81,7 +86,8 @@ export class HttpClient {
   }
 
   /**
-   * Bytes from `offset` on, up to `bytes` or the end; null where there is no such resource (404, 410). A server that knows no ranges sends the
+   * Bytes from `offset` on, up to `bytes` or the end; with a negative offset, the last -`offset` of them. Null where there is no such resource
+   * (404, 410). A server that knows no ranges sends the
    * whole resource: it is given back, up to `maxWhole` bytes. Rejects with HttpError and ERR_CANCELLED.
    */
   async get(
@@ -92,6 +98,7 @@ export class HttpClient {
     signal: AbortSignal | undefined,
   ): Promise<Fetched | null> {
     const { retries, backoffMs, maxBackoffMs } = this.#options;
+    allowListeners(signal);
     const what = `reading ${publicUrl(url)}`;
     for (let attempt = 1; ; attempt++) {
       const leave = await this.#enter(signal, what);
@@ -186,7 +193,7 @@ export class HttpClient {
         // With a Range, fetch asks for no compression by itself: ranges of that would be ranges of something else.
         headers: {
           ...this.#options.headers,
-          Range: `bytes=${offset}-${offset + bytes - 1}`,
+          Range: offset < 0 ? `bytes=${offset}` : `bytes=${offset}-${offset + bytes - 1}`,
         },
       });
       return await this.#take(response, offset, bytes, maxWhole, alive);
@@ -215,12 +222,20 @@ export class HttpClient {
   ): Promise<Fetched | null> {
     const { status } = response;
     const version = response.headers.get("etag") ?? response.headers.get("last-modified") ?? "";
+    const modified = Date.parse(response.headers.get("last-modified") ?? "");
+    const mtimeMs = Number.isFinite(modified) ? modified : 0;
     const contentRange = response.headers.get("content-range") ?? "";
     if (status === 404 || status === 410) return null;
     if (status === 416) {
       const size = /^bytes \*\/(\d+)$/.exec(contentRange)?.[1];
-      if (size !== undefined && Number(size) <= offset)
-        return { offset, bytes: new Uint8Array(0), size: Number(size), version };
+      if (size !== undefined && (offset < 0 ? Number(size) === 0 : Number(size) <= offset))
+        return {
+          offset: Math.max(0, offset),
+          bytes: new Uint8Array(0),
+          size: Number(size),
+          version,
+          mtimeMs,
+        };
     }
     if (status === 206) {
       const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange);
@@ -230,13 +245,14 @@ export class HttpClient {
           retriable: false,
         });
       const [first, last, size] = match.slice(1).map(Number) as [number, number, number];
-      const expected = Math.min(offset + bytes, size) - offset;
-      if (first !== offset || last !== offset + expected - 1)
-        throw new Failure(`asked for bytes ${offset} to ${offset + bytes - 1} and got "${contentRange}"`, {
+      const start = offset < 0 ? Math.max(0, size + offset) : offset;
+      const expected = Math.min(start + (offset < 0 ? -offset : bytes), size) - start;
+      if (first !== start || last !== start + expected - 1)
+        throw new Failure(`asked for ${rangeText(offset, bytes)} and got "${contentRange}"`, {
           status,
           retriable: false,
         });
-      return { offset, bytes: await this.#body(response, expected, alive), size, version };
+      return { offset: start, bytes: await this.#body(response, expected, alive), size, version, mtimeMs };
     }
     if (status === 200) {
       const told = response.headers.get("content-length");
@@ -247,7 +263,7 @@ export class HttpClient {
           { status, retriable: false },
         );
       const body = await this.#body(response, size, alive, maxWhole);
-      return { offset: 0, bytes: body, size: body.length, version };
+      return { offset: 0, bytes: body, size: body.length, version, mtimeMs };
     }
     const after = Number(response.headers.get("retry-after") ?? 0);
     throw new Failure(`status ${status}${response.statusText === "" ? "" : ` ${response.statusText}`}`, {

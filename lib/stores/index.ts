@@ -17,6 +17,10 @@ export type { ChannelDisplay } from "./ome-zarr.js";
 export type {
   BatchItem,
   BatchOptions,
+  ByteRange,
+  FileRanges,
+  ImageLevel,
+  ImageRegion,
   ReadImageOptions,
   Store,
   StoredImage,

@@ -8,11 +8,17 @@ import { Tile } from "../image/tile.js";
 import type { TilePool } from "../image/tile-pool.js";
 import { BaseStore } from "./base-store.js";
 import {
+  type ByteRange,
   byCodeUnits,
+  clipRange,
+  type FileRanges,
+  type ImageLevel,
   isImage,
   keyExists,
   keyNotFound,
+  noLevel,
   type ReadImageOptions,
+  regionOf,
   type StoredImage,
   type StoreValue,
   wrongKind,
@@ -33,7 +39,7 @@ export interface MemoryStoreStats {
   readonly peakBytes: number;
 }
 
-type Held = { readonly bytes: Uint8Array } | { readonly image: StoredImage };
+type Held = { readonly bytes: Uint8Array; readonly version: number } | { readonly image: StoredImage };
 
 const sizeOf = (held: Held) => ("bytes" in held ? held.bytes.byteLength : held.image.pixels.byteLength);
 
@@ -51,6 +57,7 @@ export class MemoryStore extends BaseStore {
   readonly #folders = new Map<string, number>();
   #bytes = 0;
   #peakBytes = 0;
+  #version = 0;
 
   constructor(options: MemoryStoreOptions) {
     super();
@@ -99,14 +106,43 @@ export class MemoryStore extends BaseStore {
         `${key}: there is no page ${options.page ?? 0}, sample ${options.sample ?? 0}: an image in memory has one of each`,
         { argument: (options.page ?? 0) > 0 ? "page" : "sample", key },
       );
+    if ((options.level ?? 0) > 0) throw noLevel(key, options.level as number, 1);
     const { shape, dtype, pixels } = held.image;
     const { signal, components } = options;
-    const tile = await pool.loan(shape, dtype, {
+    const [height, width] = shape;
+    const region = regionOf(key, { height, width }, options.region);
+    const tile = await pool.loan([region.height, region.width], dtype, {
       ...(signal ? { signal } : {}),
       ...(components ? { components } : {}),
     });
-    tile.view().set(pixels);
+    const view = tile.view();
+    for (let row = 0; row < region.height; row++) {
+      const first = (region.y + row) * width + region.x;
+      view.set(pixels.subarray(first, first + region.width) as never, row * region.width);
+    }
     return tile;
+  }
+
+  protected async loadLevels(key: string, page: number): Promise<readonly ImageLevel[]> {
+    const held = this.#held(key);
+    if ("bytes" in held) throw wrongKind(this, key, "holds no image");
+    if (page > 0) throw invalidArgument("page", "0: an image in memory has one page", page);
+    const [height, width] = held.image.shape;
+    return [{ width, height, samples: 1, dtype: held.image.dtype, chunkWidth: width, chunkHeight: height }];
+  }
+
+  protected async readParts(key: string, ranges: readonly ByteRange[]): Promise<FileRanges> {
+    const held = this.#held(key);
+    if ("image" in held) throw wrongKind(this, key, "holds an image: read it as one");
+    const { bytes } = held;
+    return {
+      size: bytes.length,
+      version: String(held.version),
+      parts: ranges.map((range) => {
+        const { first, end } = clipRange(range, bytes.length);
+        return bytes.slice(first, end);
+      }),
+    };
   }
 
   protected async put(key: string, value: StoreValue, exclusive: boolean): Promise<void> {
@@ -123,7 +159,7 @@ export class MemoryStore extends BaseStore {
     // Synchronous from here: nobody sees a part of it.
     const held: Held =
       pixels === undefined
-        ? { bytes: (value as Uint8Array).slice() }
+        ? { bytes: (value as Uint8Array).slice(), version: ++this.#version }
         : { image: imageCopy(value as StoredImage | Tile, pixels) };
     if (previous === undefined)
       for (const folder of folders) this.#folders.set(folder, (this.#folders.get(folder) ?? 0) + 1);

@@ -3,9 +3,10 @@
 //
 // Specification: https://ngff.openmicroscopy.org (0.4: attributes of the group; 0.5: under "ome").
 
-import { join } from "node:path";
 import { TilecastError } from "../errors.js";
+import { type ImageLevel, noLevel } from "./store.js";
 import {
+  inFolder,
   type Json,
   type MetadataReader,
   parseZarrArray,
@@ -33,6 +34,8 @@ export interface NgffPlate {
 export interface NgffImage {
   /** Level 0. */
   readonly array: ZarrArray;
+  /** Path of each level's array inside the image, level 0 first. */
+  readonly levels: readonly string[];
   /** Names of the array's axes; the last two are y and x. */
   readonly axes: readonly string[];
   readonly name: string | null;
@@ -157,9 +160,10 @@ export async function openNgffImage(path: string, read?: MetadataReader): Promis
   const ome = omeAttributes(node.attributes);
   const multiscale = list(ome.multiscales).find(isObject);
   if (multiscale === undefined) return null;
-  const dataset = list(multiscale.datasets).find(isObject);
+  const datasets = list(multiscale.datasets).filter(isObject);
+  const [dataset] = datasets;
   if (dataset === undefined) throw damaged(path, "multiscales.datasets: expected at least one");
-  const at = join(path, insidePath(path, dataset.path));
+  const at = inFolder(path, insidePath(path, dataset.path));
   const level = await readZarrNode(at, read);
   if (level === null)
     throw new TilecastError("ERR_ZARR_DAMAGED", `${at}: the image's first level is not there`, { path: at });
@@ -180,10 +184,54 @@ export async function openNgffImage(path: string, read?: MetadataReader): Promis
   const channels = isObject(ome.omero) ? list(ome.omero.channels) : [];
   return {
     array,
+    levels: datasets.map((d) => insidePath(path, d.path)),
     axes: axes.map((a) => a.name),
     name: text(multiscale.name),
     channelNames: channels.map((c) => (isObject(c) ? text(c.label) : null)),
     pixelSizeUm: x === null || y === null ? null : { x, y },
     zStepUm: sizeOf("z"),
   };
+}
+
+/** The array of a level of the image at `path`. Throws ERR_INVALID_ARGUMENT (no such level), and what {@link openNgffImage} throws. */
+export async function openNgffLevel(
+  path: string,
+  image: NgffImage,
+  level: number,
+  read?: MetadataReader,
+): Promise<ZarrArray> {
+  if (level === 0) return image.array;
+  const inside = image.levels[level];
+  if (inside === undefined) throw noLevel(path, level, image.levels.length);
+  const at = inFolder(path, inside);
+  const node = await readZarrNode(at, read);
+  if (node === null)
+    throw new TilecastError("ERR_ZARR_DAMAGED", `${at}: level ${level} of the image is not there`, {
+      path: at,
+    });
+  const array = parseZarrArray(at, node);
+  const leading = image.array.shape.slice(0, -2);
+  if (array.dtype !== image.array.dtype || leading.join() !== array.shape.slice(0, -2).join())
+    throw damaged(at, `level ${level} has another dtype, or other planes, than level 0`);
+  return array;
+}
+
+/** The resolutions of an image, with the chunks that decoding takes them apart into. */
+export async function ngffLevels(
+  path: string,
+  image: NgffImage,
+  read?: MetadataReader,
+): Promise<ImageLevel[]> {
+  const arrays = await Promise.all(image.levels.map((_, level) => openNgffLevel(path, image, level, read)));
+  return arrays.map(({ shape, dtype, chunk, shards }): ImageLevel => {
+    const inner = shards.at(-1)?.chunk ?? chunk;
+    return {
+      width: shape.at(-1) as number,
+      height: shape.at(-2) as number,
+      samples: 1,
+      dtype,
+      chunkWidth: inner.at(-1) as number,
+      chunkHeight: inner.at(-2) as number,
+    };
+  });
 }

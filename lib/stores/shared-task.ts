@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Work that several callers wait for: each may give up for itself, and with the last of them the work ends.
 
-import { throwIfAborted } from "./store.js";
+import { allowListeners, throwIfAborted } from "./store.js";
 
 export class SharedTask<T> {
   readonly #result: Promise<T>;
@@ -21,6 +21,7 @@ export class SharedTask<T> {
 
   async wait(signal: AbortSignal | undefined, what: string): Promise<T> {
     throwIfAborted(signal, what);
+    allowListeners(signal);
     this.#waiting++;
     let stop: (() => void) | undefined;
     try {

@@ -2,33 +2,16 @@
 // Parts and smaller resolutions of a TIFF's planes: only the strips and tiles that are touched are read.
 
 import { fromNative } from "../errors.js";
-import type { DType } from "../image/dtype.js";
 import { checkInteger, invalidArgument } from "../image/shape.js";
 import type { Tile, TileComponents } from "../image/tile.js";
 import type { TilePool } from "../image/tile-pool.js";
 import { native } from "../native.js";
-import { tileOf } from "./tiff-tile.js";
+import { checkRegion, type ImageLevel, type ImageRegion } from "./store.js";
+import { readTiffTile } from "./tiff-tile.js";
 
 /** One resolution of a page. */
-export interface TiffLevel {
-  /** px */
-  readonly width: number;
-  /** px */
-  readonly height: number;
-  /** A pixel's: 1 for grey, 3 for RGB. */
-  readonly samples: number;
-  readonly dtype: DType;
-  /** Of a strip or tile, px: parts along these cost least. */
-  readonly chunkWidth: number;
-  readonly chunkHeight: number;
-}
-
-export interface TiffRegion {
-  readonly y: number;
-  readonly x: number;
-  readonly height: number;
-  readonly width: number;
-}
+export type TiffLevel = ImageLevel;
+export type TiffRegion = ImageRegion;
 
 export interface ReadTiffRegionOptions {
   /** From 0. Default 0. */
@@ -77,17 +60,13 @@ export async function readTiffRegion(
   const sample = checkInteger(options.sample ?? 0, "sample", 0, maxInt);
   const level = checkInteger(options.level ?? 0, "level", 0, maxInt);
   const { region, signal, components } = options;
-  if (region !== undefined) {
-    if (typeof region !== "object" || region === null)
-      throw invalidArgument("region", "{ y, x, height, width }", region);
-    for (const key of ["y", "x"] as const) checkInteger(region[key], `region.${key}`, 0, maxInt);
-    for (const key of ["height", "width"] as const) checkInteger(region[key], `region.${key}`, 1, maxInt);
-  }
-  const lend = { ...(signal ? { signal } : {}), ...(components ? { components } : {}) };
-  return tileOf(pool, lend, ({ slot, generation }) =>
-    native().readPlane(pool.native, slot, generation, path, page, sample, {
-      level,
-      ...(region ? { region } : {}),
-    }),
-  );
+  if (region !== undefined) checkRegion(region);
+  return readTiffTile(path, pool, {
+    page,
+    sample,
+    level,
+    ...(region ? { region } : {}),
+    ...(signal ? { signal } : {}),
+    ...(components ? { components } : {}),
+  });
 }

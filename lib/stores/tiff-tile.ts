@@ -4,7 +4,7 @@
 import { fromNative } from "../errors.js";
 import type { Tile } from "../image/tile.js";
 import type { TilePool } from "../image/tile-pool.js";
-import { native } from "../native.js";
+import { type NativeDecoded, type NativePart, native } from "../native.js";
 import type { ReadImageOptions } from "./store.js";
 
 /**
@@ -14,12 +14,14 @@ import type { ReadImageOptions } from "./store.js";
 export async function tileOf(
   pool: TilePool,
   options: ReadImageOptions,
-  fill: (slot: Tile) => Promise<{ width: number; height: number; dtype: Tile["dtype"] }>,
+  fill: (slot: Tile) => Promise<NativeDecoded>,
+  count: (bytes: number | undefined) => void = () => {},
 ): Promise<Tile> {
   const { signal, components } = options;
   const slot = await pool.loan([1, pool.slotBytes], "uint8", signal ? { signal } : {});
   try {
-    const { width, height, dtype } = await fill(slot);
+    const { width, height, dtype, bytesRead } = await fill(slot);
+    count(bytesRead);
     const { slot: index, generation } = slot;
     return pool.lease({
       slot: index,
@@ -35,9 +37,25 @@ export async function tileOf(
   }
 }
 
-/** A plane of the TIFF file at `path`. Rejects as Store.readTile does, with ERR_TIFF_DAMAGED and ERR_TIFF_UNSUPPORTED. */
-export function readTiffTile(path: string, pool: TilePool, options: ReadImageOptions): Promise<Tile> {
-  return tileOf(pool, options, (slot) =>
-    native().readPlane(pool.native, slot.slot, slot.generation, path, options.page ?? 0, options.sample ?? 0),
+/** What of a plane is read, as the native readers take it. */
+export const partOf = ({ level = 0, region }: ReadImageOptions): NativePart => ({
+  level,
+  ...(region ? { region } : {}),
+});
+
+/** A plane of the TIFF file at `path`, or a part of it. Rejects as Store.readTile does, with ERR_TIFF_DAMAGED and ERR_TIFF_UNSUPPORTED. */
+export function readTiffTile(
+  path: string,
+  pool: TilePool,
+  options: ReadImageOptions,
+  count?: (bytes: number | undefined) => void,
+): Promise<Tile> {
+  const { page = 0, sample = 0 } = options;
+  return tileOf(
+    pool,
+    options,
+    ({ slot, generation }) =>
+      native().readPlane(pool.native, slot, generation, path, page, sample, partOf(options)),
+    count,
   );
 }

@@ -7,11 +7,14 @@ import { invalidArgument } from "../image/shape.js";
 import type { Tile } from "../image/tile.js";
 import type { TilePool } from "../image/tile-pool.js";
 import { BaseStore } from "./base-store.js";
-import { readFileBytes, readFileTile, systemError } from "./disk.js";
+import { ofTiff, readFileBytes, readFileRanges, readFileTile, systemError } from "./disk.js";
 import { isFile } from "./folder.js";
 import {
+  type ByteRange,
   byCodeUnits,
   checkKey,
+  type FileRanges,
+  type ImageLevel,
   keyExists,
   keyNotFound,
   type ReadImageOptions,
@@ -20,6 +23,7 @@ import {
   type StoreValue,
   wrongKind,
 } from "./store.js";
+import { tiffLevels } from "./tiff-region.js";
 
 export interface VirtualStoreOptions {
   /** For messages; default "workspace". */
@@ -135,10 +139,49 @@ export class VirtualStore extends BaseStore {
           path,
           pool,
           options,
+          (bytes) => this.count(bytes),
           () => keyNotFound(this, key, path),
           (why) => wrongKind(this, key, `holds no image (${why.message})`),
         ),
     );
+  }
+
+  protected loadLevels(
+    key: string,
+    page: number,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly ImageLevel[]> {
+    return this.#from(
+      key,
+      (store) => store.levels(key, { page, signal }),
+      (path) =>
+        ofTiff(
+          path,
+          () => tiffLevels(path, page),
+          () => keyNotFound(this, key, path),
+          (why) => wrongKind(this, key, `holds no image (${why.message})`),
+        ),
+    );
+  }
+
+  protected readParts(
+    key: string,
+    ranges: readonly ByteRange[],
+    signal: AbortSignal | undefined,
+  ): Promise<FileRanges> {
+    return this.#from(
+      key,
+      (store) => store.readRanges(key, ranges, { signal }),
+      async (path) => {
+        const found = await readFileRanges(path, ranges, signal, () => keyNotFound(this, key, path));
+        for (const part of found.parts) this.count(part.length);
+        return found;
+      },
+    );
+  }
+
+  override get bytesRead(): number {
+    return super.bytesRead + (this.#overlay?.bytesRead ?? 0);
   }
 
   protected async put(

@@ -5,7 +5,6 @@
 // zlib and lz4.
 
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { TilecastError } from "../errors.js";
 import { type DType, dtypeSize, dtypes } from "../image/dtype.js";
 
@@ -47,6 +46,10 @@ export interface ZarrNode {
   /** Array metadata as stored (.zarray or zarr.json); `null` for groups. */
   readonly metadata: Json | null;
 }
+
+/** The path of `name` in a node's folder: of a disk, below a URL, or, with an empty folder, relative to a store. */
+export const inFolder = (folder: string, name: string): string =>
+  folder === "" ? name : name === "" ? folder : `${folder}/${name}`;
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -101,20 +104,20 @@ async function readJson(file: string, read: MetadataReader): Promise<Json | null
  * Throws ERR_ZARR_DAMAGED, ERR_IO.
  */
 export async function readZarrNode(path: string, read: MetadataReader = readLocal): Promise<ZarrNode | null> {
-  const v3 = await readJson(join(path, "zarr.json"), read);
+  const v3 = await readJson(inFolder(path, "zarr.json"), read);
   if (v3 !== null) {
     const kind = v3.node_type;
     if (v3.zarr_format !== 3 || (kind !== "group" && kind !== "array"))
-      throw damaged(join(path, "zarr.json"), "is no Zarr version 3 metadata");
+      throw damaged(inFolder(path, "zarr.json"), "is no Zarr version 3 metadata");
     const attributes = isObject(v3.attributes) ? v3.attributes : {};
     return { format: 3, kind, attributes, metadata: kind === "array" ? v3 : null };
   }
-  const array = await readJson(join(path, ".zarray"), read);
-  if (array === null && (await readJson(join(path, ".zgroup"), read)) === null) return null;
+  const array = await readJson(inFolder(path, ".zarray"), read);
+  if (array === null && (await readJson(inFolder(path, ".zgroup"), read)) === null) return null;
   return {
     format: 2,
     kind: array === null ? "group" : "array",
-    attributes: (await readJson(join(path, ".zattrs"), read)) ?? {},
+    attributes: (await readJson(inFolder(path, ".zattrs"), read)) ?? {},
     metadata: array,
   };
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Reads planes of Zarr arrays into pool slots, natively.
 
-import { fromNative, TilecastError } from "../errors.js";
+import { fromNative } from "../errors.js";
 import type { Tile } from "../image/tile.js";
 import type { TilePool } from "../image/tile-pool.js";
 import { type NativeZarrArray, native } from "../native.js";
+import { checkRegion, type ImageRegion } from "./store.js";
 import type { ZarrArray } from "./zarr-array.js";
+import { wholePlane } from "./zarr-chunks.js";
 
 const handles = new WeakMap<ZarrArray, NativeZarrArray>();
 
@@ -24,18 +26,15 @@ export function nativeZarrArray(array: ZarrArray): NativeZarrArray {
 }
 
 /** A part of a plane, px. */
-export interface ZarrRegion {
-  readonly y: number;
-  readonly x: number;
-  readonly height: number;
-  readonly width: number;
-}
+export type ZarrRegion = ImageRegion;
 
 export interface ReadZarrPlaneOptions {
   /** Default: the whole plane. */
-  readonly region?: ZarrRegion;
+  readonly region?: ImageRegion;
   /** Ends the wait for a free slot. */
   readonly signal?: AbortSignal;
+  /** Told the bytes read from files. */
+  readonly count?: (bytes: number | undefined) => void;
 }
 
 /**
@@ -52,26 +51,14 @@ export async function readZarrPlane(
   options: ReadZarrPlaneOptions = {},
 ): Promise<Tile> {
   const handle = nativeZarrArray(array);
-  const height = array.shape.at(-2) as number;
-  const width = array.shape.at(-1) as number;
-  const region = options.region ?? { y: 0, x: 0, height, width };
-  for (const key of ["y", "x", "height", "width"] as const) {
-    const least = key === "y" || key === "x" ? 0 : 1;
-    if (!Number.isSafeInteger(region[key]) || region[key] < least) {
-      throw new TilecastError(
-        "ERR_INVALID_ARGUMENT",
-        `region.${key}: expected an integer of at least ${least} but received ${region[key]}`,
-        { argument: "region" },
-      );
-    }
-  }
+  const region = options.region === undefined ? wholePlane(array) : checkRegion(options.region);
   const tile = await pool.loan(
     [region.height, region.width],
     array.dtype,
     options.signal ? { signal: options.signal } : {},
   );
   try {
-    await handle.readPlane(
+    const { bytesRead } = await handle.readPlane(
       pool.native,
       tile.slot,
       tile.generation,
@@ -81,6 +68,7 @@ export async function readZarrPlane(
       region.height,
       region.width,
     );
+    options.count?.(bytesRead);
     return tile;
   } catch (error) {
     tile.release();

@@ -3,30 +3,41 @@
 
 import { readdir, unlink } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { TilecastError } from "../errors.js";
+import { fromNative, TilecastError } from "../errors.js";
 import type { DType } from "../image/dtype.js";
-import { checkDType, checkShape, invalidArgument } from "../image/shape.js";
-import type { Tile } from "../image/tile.js";
+import { checkDType, checkInteger, checkShape, invalidArgument } from "../image/shape.js";
+import { Tile } from "../image/tile.js";
 import type { TilePool } from "../image/tile-pool.js";
+import { type NativeEncoding, native } from "../native.js";
 import { BaseStore } from "./base-store.js";
-import { DiskStore, fileBytes, readFileBytes, systemError } from "./disk.js";
+import { DiskStore, readFileBytes, readFileRanges, systemError } from "./disk.js";
 import { errnoOf, isAbsent, isFile, writeAtomically } from "./folder.js";
-import { type NgffImage, openNgffImage } from "./ngff.js";
-import { type ChannelDisplay, defaultLevel, type NgffVersion, OmeZarrStore } from "./ome-zarr.js";
+import { type NgffImage, ngffLevels, openNgffImage, openNgffLevel } from "./ngff.js";
 import {
+  type ChannelDisplay,
+  type Compression,
+  defaultLevel,
+  type NgffVersion,
+  OmeZarrStore,
+} from "./ome-zarr.js";
+import {
+  type ByteRange,
   byCodeUnits,
   checkKey,
+  type FileRanges,
+  type ImageLevel,
   isImage,
   keyExists,
   keyNotFound,
   type ReadImageOptions,
+  regionOf,
   type StoreOptions,
   type StoreValue,
   temporaryPrefix,
   throwIfAborted,
   wrongKind,
 } from "./store.js";
-import { readZarrNode } from "./zarr-array.js";
+import { readZarrNode, type ZarrArray } from "./zarr-array.js";
 import { planeFiles } from "./zarr-chunks.js";
 import { indexOf, isPlaneName, planeNames } from "./zarr-plane-name.js";
 import { nativeZarrArray, readZarrPlane } from "./zarr-reader.js";
@@ -58,12 +69,19 @@ export interface CreateImageOptions extends StoreOptions {
   readonly zStepUm?: number | null;
   /** Default "0.5". */
   readonly version?: NgffVersion;
+  /** Default "blosc-lz4", as of runs. */
+  readonly compression?: Compression;
+  /** Edge of the chunks of a plane's shard, px; default 512. In version 0.4 a plane is one chunk. */
+  readonly chunk?: number;
+  /** Resolutions, each half of the one before by means; `"auto"`: until a plane is one chunk. Default 1. */
+  readonly levels?: number | "auto";
 }
 
 /**
  * The key of a plane is the path of its image and its place along the leading axes, from 0, in their order: `A/1/0/t0c2z5`; `A/1/0/plane` for an image of
- * two axes. Level 0 is read, of every layout that tilecast reads; an image's metadata is read once. What this store writes are images made by
- * {@link createImage}: one level, a chunk a plane, uncompressed, so that a plane is replaced by one rename.
+ * two axes. Every layout is read that tilecast reads; an image's metadata is read once. What this store writes are images made by
+ * {@link createImage} or a run: a plane is a file a level, so that it is replaced by one rename. Smaller levels follow at once; a crash in between leaves
+ * them as they were.
  */
 export class ZarrStore extends BaseStore {
   readonly kind = "ome-zarr";
@@ -105,13 +123,18 @@ export class ZarrStore extends BaseStore {
           throw invalidArgument(axis, "a positive integer", shape[i]);
     }
     const version = options.version ?? "0.5";
+    const compression = options.compression ?? "blosc-lz4";
+    if (!Object.hasOwn(writtenCompressions, compression))
+      throw invalidArgument("compression", Object.keys(writtenCompressions).join(", "), compression);
+    const chunk = checkInteger(options.chunk ?? 512, "chunk", 1, 2 ** 31 - 1);
     const writer = new OmeZarrStore(this.location, {
       version,
-      compression: "none",
-      level: defaultLevel("none"),
-      chunk: Math.max(height, width),
-      sharded: false,
-      separator: "/",
+      compression,
+      level: defaultLevel(compression),
+      // A plane is one file, so that one rename replaces it: of version 0.4 files are chunks.
+      chunk: version === "0.5" ? chunk : Math.max(height, width),
+      sharded: version === "0.5",
+      separator: version === "0.5" ? "." : "/",
     });
     const image = {
       path,
@@ -119,7 +142,7 @@ export class ZarrStore extends BaseStore {
       axes: [...axes, "y", "x"] as const,
       shape,
       dtype,
-      levels: 1,
+      levels: levelCount(options.levels ?? 1, height, width, chunk),
       pixelSizeUm: options.pixelSizeUm ?? null,
       zStepUm: options.zStepUm ?? null,
     };
@@ -240,8 +263,14 @@ export class ZarrStore extends BaseStore {
         "0: a key is one plane",
         options.page,
       );
-    const { signal, components } = options;
-    const tile = await readZarrPlane(pool, plane.image.array, plane.index, signal ? { signal } : {});
+    const { signal, components, level = 0 } = options;
+    const array = await openNgffLevel(this.#pathOf(key), plane.image, level);
+    const [height, width] = array.shape.slice(-2) as [number, number];
+    const tile = await readZarrPlane(pool, array, plane.index, {
+      region: regionOf(key, { height, width }, options.region),
+      count: (bytes) => this.count(bytes),
+      ...(signal ? { signal } : {}),
+    });
     if (components === undefined) return tile;
     try {
       const { slot, generation, shape, dtype } = tile;
@@ -251,19 +280,62 @@ export class ZarrStore extends BaseStore {
     }
   }
 
-  /** The file of a plane in an image of ours; throws for images of others. */
-  #ownFile(key: string, { image, index }: { image: NgffImage; index: readonly number[] }): string {
-    const { array } = image;
-    const planar =
-      array.chunk.every((n, axis) => (axis < array.shape.length - 2 ? n === 1 : n === array.shape[axis])) &&
-      array.shards.length + array.codecs.length === 0;
-    if (!planar || array.bigEndian)
+  /** The folder of the image that a plane's key names. */
+  #pathOf(key: string): string {
+    return join(this.location, ...key.split("/").slice(0, -1));
+  }
+
+  protected async loadLevels(
+    key: string,
+    page: number,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly ImageLevel[]> {
+    const plane = await this.#plane(key);
+    if (plane === undefined && (await this.hasKey(key, signal))) throw wrongKind(this, key, "holds no image");
+    if (plane == null || !(await this.#planeThere(plane))) throw keyNotFound(this, key);
+    if (page > 0) throw invalidArgument("page", "0: a key is one plane", page);
+    return ngffLevels(this.#pathOf(key), plane.image);
+  }
+
+  protected async readParts(
+    key: string,
+    ranges: readonly ByteRange[],
+    signal: AbortSignal | undefined,
+  ): Promise<FileRanges> {
+    if ((await this.#plane(key)) != null) throw wrongKind(this, key, "is a plane: read it as an image");
+    if (await this.#inArray(key)) throw keyNotFound(this, key);
+    const path = this.#files.path(key);
+    const found = await readFileRanges(path, ranges, signal, () => keyNotFound(this, key, path));
+    for (const part of found.parts) this.count(part.length);
+    return found;
+  }
+
+  /** How a plane of an image is written; throws for images that are none of ours, nor laid out as ours. */
+  async #target(
+    key: string,
+    { image, index }: { image: NgffImage; index: readonly number[] },
+  ): Promise<{ files: string[]; encoding: NativeEncoding }> {
+    const folder = this.#pathOf(key);
+    const arrays = await Promise.all(image.levels.map((_, level) => openNgffLevel(folder, image, level)));
+    const [array] = arrays as [ZarrArray];
+    const encoding = encodingOf(array);
+    const halves = arrays.every(
+      (a, level) =>
+        level === 0 ||
+        (encodingOf(a) !== null &&
+          a.compression === array.compression &&
+          [-2, -1].every(
+            (axis) => a.shape.at(axis) === Math.ceil((arrays[level - 1]?.shape.at(axis) ?? 0) / 2),
+          )),
+    );
+    if (encoding === null || !halves)
       throw new TilecastError(
         "ERR_ZARR_UNSUPPORTED",
-        `${array.path}: planes are written to images that createImage made (one uncompressed chunk a plane), and this one has chunks of [${array.chunk.join(", ")}], ${array.compression}`,
+        `${array.path}: planes are written to images that createImage or a run made (one shard or one chunk a plane, each level half of the one before), and this one has chunks of [${array.chunk.join(", ")}], ${array.compression}`,
         { path: array.path, key },
       );
-    return join(array.path, planeFiles(array, index)[0] as string);
+    const files = arrays.map((a) => join(a.path, planeFiles(a, index)[0] as string));
+    return { files, encoding };
   }
 
   protected async put(
@@ -296,13 +368,29 @@ export class ZarrStore extends BaseStore {
         `${key}: expected an image of ${height} x ${width} ${array.dtype}, got ${value.shape.join(" x ")} ${value.dtype}`,
         { key, path: array.path },
       );
-    const path = this.#ownFile(key, plane);
+    const { files, encoding } = await this.#target(key, plane);
     if (exclusive && this.#blank === "fill") throw keyExists(this, key);
+    const pixels = value instanceof Tile ? value.view() : value.pixels;
+    const [path] = files as [string];
     try {
-      await writeAtomically(path, [fileBytes(value)], { exclusive, sync: this.#sync, signal });
+      const encoded = await native().encodeZarrPlane(
+        pixels,
+        array.dtype,
+        height,
+        width,
+        files.length,
+        encoding,
+      );
+      // The plane itself first: of two writers at once it says which one has the key.
+      for (const [level, file] of files.entries())
+        await writeAtomically(file, [encoded[level] as Uint8Array], {
+          exclusive: exclusive && level === 0,
+          sync: this.#sync,
+          signal: level === 0 ? signal : undefined,
+        });
     } catch (error) {
       if (errnoOf(error) === "EEXIST") throw keyExists(this, key);
-      throw systemError("write", path, error);
+      throw systemError("write", path, fromNative(error));
     }
   }
 
@@ -319,14 +407,17 @@ export class ZarrStore extends BaseStore {
       return this.#files.delete(key, { signal });
     }
     if (plane === null) return false;
-    const path = this.#ownFile(key, plane);
-    try {
-      await unlink(path);
-      return true;
-    } catch (error) {
-      if (isAbsent(error)) return false;
-      throw systemError("delete", path, error);
+    const { files } = await this.#target(key, plane);
+    let there = false;
+    for (const [level, path] of files.entries()) {
+      try {
+        await unlink(path);
+        there ||= level === 0;
+      } catch (error) {
+        if (!isAbsent(error)) throw systemError("delete", path, error);
+      }
     }
+    return there;
   }
 
   protected override async release(): Promise<void> {
@@ -334,3 +425,42 @@ export class ZarrStore extends BaseStore {
     await this.#files.close();
   }
 }
+
+/** What the native writer is told so that it writes as the array says; null for arrays that it does not write. */
+function encodingOf(array: ZarrArray): NativeEncoding | null {
+  const { shape, chunk, shards, codecs, compression } = array;
+  const [shard] = shards;
+  const inner = shard?.chunk ?? chunk;
+  const [height, width] = inner.slice(-2) as [number, number];
+  const edge = Math.max(height, width);
+  const fits =
+    chunk.every((n, axis) => (axis < shape.length - 2 ? n === 1 : n >= (shape[axis] as number))) &&
+    inner.every((n, axis) => axis >= shape.length - 2 || n === 1) &&
+    height === Math.min(edge, shape.at(-2) as number) &&
+    width === Math.min(edge, shape.at(-1) as number) &&
+    (shard === undefined || (shards.length === 1 && shard.indexAtEnd && shard.indexChecksum)) &&
+    codecs.length <= 1 &&
+    Object.hasOwn(writtenCompressions, compression);
+  if (!fits || array.bigEndian || array.fill !== 0) return null;
+  return {
+    format: array.format,
+    sharded: shard !== undefined,
+    codec: compression,
+    level: defaultLevel(compression as Compression),
+    chunk: edge,
+    separator: array.separator,
+  };
+}
+
+function levelCount(levels: number | "auto", height: number, width: number, chunk: number): number {
+  const most = (edge: number) => Math.max(0, Math.ceil(Math.log2(Math.max(height, width) / edge))) + 1;
+  // Beyond one pixel there is nothing to halve.
+  return levels === "auto" ? most(chunk) : Math.min(checkInteger(levels, "levels", 1), most(1));
+}
+
+const writtenCompressions: Readonly<Record<Compression, true>> = {
+  none: true,
+  "blosc-lz4": true,
+  "blosc-zstd": true,
+  zstd: true,
+};

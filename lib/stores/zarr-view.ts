@@ -6,27 +6,31 @@ import { invalidArgument } from "../image/shape.js";
 import type { Tile } from "../image/tile.js";
 import type { TilePool } from "../image/tile-pool.js";
 import { BaseStore } from "./base-store.js";
-import { type NgffImage, openNgffImage } from "./ngff.js";
+import { type NgffImage, ngffLevels, openNgffImage, openNgffLevel } from "./ngff.js";
 import {
+  type ByteRange,
   byCodeUnits,
   checkKey,
+  type FileRanges,
+  type ImageLevel,
   keyNotFound,
   type ReadImageOptions,
   readOnlyStore,
+  regionOf,
   type Store,
   wrongKind,
 } from "./store.js";
 import { tileOf } from "./tiff-tile.js";
 import { readZarrNode } from "./zarr-array.js";
-import { planeFiles } from "./zarr-chunks.js";
+import { fetchZarrPlane } from "./zarr-fetch.js";
 import { indexOf, isPlaneName, planeNames } from "./zarr-plane-name.js";
 import { nativeZarrArray } from "./zarr-reader.js";
 
 const metadataName = /(?:^|\/)(?:zarr\.json|\.zattrs|\.zarray|\.zgroup)$/;
 
 /**
- * Read-only; keys are as of a ZarrStore. Files that hold a plane (chunks, shards) are read whole, into memory, for the time of the read; those that the
- * store does not have are the fill value. Metadata is read once an image. The store stays the caller's to close.
+ * Read-only; keys are as of a ZarrStore. Of the files that hold a plane, chunks are read whole and of shards what the read takes, into memory, for the
+ * time of the read; those that the store does not have are the fill value. Metadata is read once an image. The store stays the caller's to close.
  */
 export class ZarrView extends BaseStore {
   readonly kind = "ome-zarr";
@@ -136,31 +140,65 @@ export class ZarrView extends BaseStore {
         "0: a key is one plane",
         options.page,
       );
-    const { array } = plane.image;
-    const names = planeFiles(array, plane.index);
-    const items = await this.#store.readBatch(
-      names.map((name) => `${array.path}/${name}`),
-      { signal, concurrency: 32 },
+    const array = await openNgffLevel(
+      this.#pathOf(key),
+      plane.image,
+      options.level ?? 0,
+      this.#reader(signal),
     );
-    const fetched: Record<string, Uint8Array | null> = {};
-    for (const [i, { value, error }] of items.entries()) {
-      if (error !== undefined && error.code !== "ERR_KEY_NOT_FOUND") throw error;
-      fetched[names[i] as string] = value ?? null;
-    }
     const [height, width] = array.shape.slice(-2) as [number, number];
+    const region = regionOf(key, { height, width }, options.region);
+    const fetched = await fetchZarrPlane(this.#store, array, plane.index, region, signal);
     return tileOf(pool, options, (slot) =>
       nativeZarrArray(array).readPlane(
         pool.native,
         slot.slot,
         slot.generation,
         plane.index,
-        0,
-        0,
-        height,
-        width,
+        region.y,
+        region.x,
+        region.height,
+        region.width,
         fetched,
       ),
     );
+  }
+
+  /** The image's path in the store. */
+  #pathOf(key: string): string {
+    return folderKey(this.#prefix + key.split("/").slice(0, -1).join("/"));
+  }
+
+  protected async loadLevels(
+    key: string,
+    page: number,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly ImageLevel[]> {
+    const plane = await this.#plane(key, signal);
+    if (plane === undefined && (await this.hasKey(key, signal))) throw wrongKind(this, key, "holds no image");
+    if (plane == null) throw keyNotFound(this, key);
+    if (page > 0) throw invalidArgument("page", "0: a key is one plane", page);
+    return ngffLevels(this.#pathOf(key), plane.image, this.#reader(signal));
+  }
+
+  protected async readParts(
+    key: string,
+    ranges: readonly ByteRange[],
+    signal: AbortSignal | undefined,
+  ): Promise<FileRanges> {
+    if ((await this.#plane(key, signal)) != null)
+      throw wrongKind(this, key, "is a plane: read it as an image");
+    if (await this.#inArray(key, signal)) throw keyNotFound(this, key);
+    try {
+      return await this.#store.readRanges(this.#prefix + key, ranges, { signal });
+    } catch (error) {
+      throw isTilecastError(error, "ERR_KEY_NOT_FOUND") ? keyNotFound(this, key) : error;
+    }
+  }
+
+  /** Of the store behind it. */
+  override get bytesRead(): number {
+    return this.#store.bytesRead;
   }
 
   protected async put(key: string): Promise<void> {

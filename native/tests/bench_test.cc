@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "bench/files.h"
+#include "bench/handoff.h"
 #include "bench/kernels.h"
 #include "bench/lzw_encoder.h"
 #include "bench/memory.h"
@@ -22,6 +23,8 @@
 #include "codec/lzw.h"
 #include "error.h"
 #include "scratch_folder.h"
+#include "shm/channel.h"
+#include "shm/tile_pool.h"
 
 namespace tilecast::bench {
 namespace {
@@ -142,6 +145,41 @@ TEST_CASE("kernels: all that are listed are measured, others refused") {
     CHECK(MeasureKernel(std::string(kernel.name), 64, 2, 0) > 0);
   }
   CHECK_THROWS_AS(MeasureKernel("sobel", 64, 1, 0), Error);
+}
+
+TEST_CASE("hand-offs: every tile that goes to and fro is the one that was sent") {
+  for (const auto kind : {HandoffKind::kTile, HandoffKind::kLine, HandoffKind::kFutex}) {
+    const auto pool = TilePool::Create(4096, 4);
+    const auto out = TileChannel::Create(8), in = TileChannel::Create(8);
+    const HandoffEnds ends{kind, pool->id(), out->id(), in->id(), 100};
+    std::thread other([&] { HandoffEcho({kind, pool->id(), in->id(), out->id(), 100}); });
+    CHECK(HandoffPing(ends, 0.01) > 0);
+    HandoffStop(ends);
+    out->Close();
+    other.join();
+    CHECK(pool->Stats().free == 4);
+  }
+}
+
+TEST_CASE("a flood ends with its channel, and all that it sent was taken or is there") {
+  const auto channel = TileChannel::Create(64);
+  double sent = 0;
+  std::thread flood([&] { sent = HandoffFlood(channel->id()); });
+  std::vector<TileDescriptor> batch(64);
+  uint64_t next = 1;
+  while (next < 5000) {
+    const size_t n = channel->Receive(batch, nullptr);
+    for (size_t i = 0; i < n; ++i) REQUIRE(batch[i].tag == next++);
+  }
+  channel->Close();
+  flood.join();
+  CHECK(sent >= 4096);
+}
+
+TEST_CASE("slots are filled without a page fault") {
+  if (!HasAccess(MemoryAccess::kStreamCopy)) return;
+  CHECK(MeasureSlotFill(1 << 20, 4, true, 0) > 0);
+  CHECK(MeasureSlotFill(1 << 20, 4, false, 0) > 0);
 }
 
 }  // namespace

@@ -74,7 +74,7 @@ TEST_CASE("the control object has the documented layout") {
   pool->AddLease(loan);
   const std::vector<char> c = ReadFile("/dev/shm/tc-" + pool->id() + "-c");
   CHECK(std::string(c.data(), 8) == "TCSTPOOL");
-  CHECK(ReadAt<uint32_t>(c, 8) == 2);
+  CHECK(ReadAt<uint32_t>(c, 8) == 3);
   CHECK(ReadAt<uint32_t>(c, 12) == 320);
   CHECK(ReadAt<uint64_t>(c, 16) == c.size());
   CHECK(ReadAt<uint64_t>(c, 24) == 4096);

@@ -248,12 +248,12 @@ TEST_CASE("what cannot be opened says what was expected and what came") {
     CHECK(caught->code == Code::kPoolVersion);
     return caught->message;
   };
-  raw.At<uint32_t>(8) = 3;
+  raw.At<uint32_t>(8) = 4;
   CHECK(error() ==
         "the tile pool " + pool->id() +
-            " has layout version 3, expected 2: use the same version of tilecast in both "
+            " has layout version 4, expected 3: use the same version of tilecast in both "
             "processes");
-  raw.At<uint32_t>(8) = 2;
+  raw.At<uint32_t>(8) = 3;
   raw.At<uint64_t>(0) = 0x4141414141414141;
   CHECK(error() == "/tc-" + pool->id() +
                        "-c is not a tile pool: it begins with \"AAAAAAAA\", expected \"TCSTPOOL\"");

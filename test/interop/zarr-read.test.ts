@@ -279,7 +279,7 @@ describe("planes without a file", () => {
     );
     const half = { y: 0.5, x: 0, height: 1, width: 1 };
     expect((await thrown(() => readZarrPlane(pool, array, [0], { region: half }))).message).toBe(
-      "region.y: expected an integer of at least 0 but received 0.5",
+      "region.y must be an integer from 0 to 2147483647, got 0.5",
     );
     expect(pool.stats.free).toBe(free);
   });

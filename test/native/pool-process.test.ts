@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: MIT
 // A pool between processes, as JavaScript sees it: opening by id, descriptors, exports to Python, what a killed process leaves.
 
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
-import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import { apposeNDArray, type Tile, type TileDescriptor, TilePool } from "../../lib/image/index.js";
 import { native } from "../../lib/native.js";
 import { python } from "../helpers/shared.js";
 import { thrown } from "../helpers/throws.js";
+import { killPeers, Peer } from "./peer.js";
 
 const open: TilePool[] = [];
-const children: ChildProcess[] = [];
 
 function makePool(slotBytes: number, slots: number): TilePool {
   const pool = TilePool.create({ slotBytes, slots });
@@ -24,36 +21,10 @@ function makePool(slotBytes: number, slots: number): TilePool {
 
 afterEach(() => {
   for (const pool of open.splice(0)) pool.close();
-  for (const child of children.splice(0)) child.kill("SIGKILL");
+  killPeers();
 });
 
-/** A child process that answers each line of JSON with one. */
-class Peer {
-  readonly child: ChildProcess;
-  readonly #lines: AsyncIterator<string>;
-
-  constructor(command: string, ...args: string[]) {
-    this.child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
-    children.push(this.child);
-    if (this.child.stdout === null) throw new Error("no stdout");
-    this.#lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
-  }
-
-  async ask(message: unknown): Promise<Record<string, unknown>> {
-    this.child.stdin?.write(`${JSON.stringify(message)}\n`);
-    const { value, done } = await this.#lines.next();
-    if (done) throw new Error("the peer ended");
-    return JSON.parse(value);
-  }
-
-  async kill(): Promise<void> {
-    const gone = once(this.child, "exit");
-    this.child.kill("SIGKILL");
-    await gone;
-  }
-}
-
-const nodePeer = () => new Peer(process.execPath, fileURLToPath(new URL("./pool-peer.mjs", import.meta.url)));
+const nodePeer = () => Peer.node("pool-peer.mjs");
 
 function describeTile(tile: Tile): TileDescriptor {
   const { slot, generation, shape, dtype } = tile;
@@ -153,8 +124,7 @@ describe("a killed process", () => {
 const interpreter = python();
 
 describe.runIf(interpreter)("an exported slot", () => {
-  const reader = () =>
-    new Peer(interpreter as string, fileURLToPath(new URL("./shm-reader.py", import.meta.url)));
+  const reader = () => Peer.python("shm-reader.py");
 
   it("is read and written by Python without a copy, and outlives Python's removal of the name", async () => {
     const pool = makePool(1 << 20, 2);

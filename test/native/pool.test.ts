@@ -56,6 +56,9 @@ describe("TilePool.create", () => {
       waits: 0,
       peakInUse: 0,
       processes: 1,
+      handedOver: 0,
+      slotsMissing: 0,
+      spares: 0,
       leaked: 0,
     });
     expect(names(pool.id)).toHaveLength(4);

@@ -491,3 +491,29 @@ describe("what is no plate", () => {
     ]);
   });
 });
+
+describe("odd names", () => {
+  test("with line ends are read, and those that are no UTF-8 are told of", async () => {
+    const root = plateOf({
+      "p_A01_s1_w1.tif": page,
+      "p_A02_s1_w1.tif": page,
+      "line\nend/p_B01_s1_w1.tif": page,
+      "p_A03\n_s1_w1.tif": page,
+    });
+    const raw = (head: string, tail: string) =>
+      Buffer.concat([Buffer.from(`${root}/${head}`), Buffer.of(0xe9), Buffer.from(tail)]);
+    writeFileSync(raw("p_A04_s1_w1", ".tif"), encodeTiff(page));
+    mkdirSync(raw("folder", ""));
+    const plate = await openPlate(root, { pattern: "{plate}_{well}_s{site}_w{channel}.tif" });
+    expect(plate.planes.map((p) => p.well)).toEqual(["A01", "A02", "B01"]);
+    expect(plate.notices.filter((n) => n.kind !== "missing")).toEqual([
+      {
+        kind: "unreadable",
+        message: "2 entries whose names are not valid UTF-8; rename them",
+        count: 2,
+        examples: ["folder\uFFFD", "p_A04_s1_w1\uFFFD.tif"],
+      },
+      expect.objectContaining({ kind: "ignored", count: 1, examples: ["p_A03\n_s1_w1.tif"] }),
+    ]);
+  });
+});

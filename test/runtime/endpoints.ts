@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Endpoints for tests: IPC in a folder of the test's own, TCP on ports that are free, and a closing of whatever a test opened.
 
-import { readdirSync } from "node:fs";
+import { linkSync, readdirSync, renameSync } from "node:fs";
+import { createServer } from "node:net";
 import { afterEach } from "vitest";
 import { Endpoint, type TransportMode, type ZmqConfig, zmqConfigs } from "../../lib/runtime/endpoint.js";
 import { findFreeEndpoint } from "../../lib/runtime/free-port.js";
@@ -36,6 +37,21 @@ export function testEndpoints() {
       return mode === "ipc" ? this.ipc() : this.tcp();
     },
   };
+}
+
+/** Asks until it is so; the test's own deadline is the only one. */
+export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** Leaves a socket file that nobody listens on, as a process that was killed does. */
+export async function staleSocket(path: string): Promise<void> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  // Closing removes the name that was listened on, and not a second one.
+  linkSync(path, `${path}.kept`);
+  await new Promise((resolve) => server.close(resolve));
+  renameSync(`${path}.kept`, path);
 }
 
 /** What is left in an IPC endpoint's folder. */

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 // Executions over real sockets: queue, progress, ends, cancellation, loss of the server.
 
+import { spawn } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { ZmqClient } from "../../lib/runtime/client.js";
 import { ExecutionClient, type ProgressItem } from "../../lib/runtime/execution-client.js";
 import { type Execute, ExecutionServer } from "../../lib/runtime/execution-server.js";
+import { processIdentity } from "../../lib/runtime/process-identity.js";
 import {
   ProgressTracker,
   type ReceivedProgress,
   readProgressFrame,
 } from "../../lib/runtime/progress-tracker.js";
-import { testEndpoints } from "./endpoints.js";
+import { testEndpoints, until } from "./endpoints.js";
 
 const endpoints = testEndpoints();
 const request = { plate_id: "p1", pipeline_code: "x = 1", config_code: "config = 1" };
@@ -181,6 +183,53 @@ test("shutdown ends the work and leaves the server; force_shutdown ends both", a
     message: "Workers killed (0), server shutting down",
   });
   await server.closed;
+});
+
+test("the pong tells the processes that work, as the execution named them, until it ends", async () => {
+  const worker = spawn("sleep", ["600"]);
+  try {
+    const { client } = await pair(async (_, { signal, workers }) => {
+      workers([process.pid]);
+      // What was said is replaced; what does not exist is left out.
+      workers([worker.pid as number, 2 ** 30]);
+      return untilAborted(signal);
+    });
+    const id = await client.submit(request);
+    const workersNow = async () => (await client.ping({ timeoutMs: 20_000 })).pong.workers;
+    await until(async () => (await workersNow())?.length === 1);
+    const [first] = (await workersNow()) ?? [];
+    expect(first).toEqual({
+      pid: worker.pid,
+      status: "sleeping",
+      cpu_percent: 0,
+      memory_mb: expect.any(Number),
+      create_time: processIdentity(worker.pid as number)?.create_time,
+    });
+    expect(first?.memory_mb).toBeGreaterThan(0.1);
+    await client.cancel(id);
+    await until(async () => (await workersNow())?.length === 0);
+  } finally {
+    worker.kill("SIGKILL");
+  }
+});
+
+test("after the end of an execution nothing of it is published", async () => {
+  let afterwards = () => {};
+  const { client, server } = await pair(async (_, { signal, progress }) => {
+    afterwards = () => void progress({ phase: "running", status: "running", completed: 1, total: 2 });
+    afterwards();
+    return untilAborted(signal);
+  });
+  const id = await client.submit(request);
+  await until(() => server.stats()["data.published"] === 1);
+  await client.cancel(id);
+  await client.wait(id);
+  afterwards();
+  // In order with what was published before.
+  server.publish("last");
+  await until(() => server.stats()["data.published"] >= 2);
+  expect(server.stats()["data.published"]).toBe(2);
+  expect(server.execution(id)?.progress_sequence).toBe(1);
 });
 
 test("subscribers are counted, and ended executions are forgotten beyond a number", async () => {

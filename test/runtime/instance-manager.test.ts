@@ -18,7 +18,7 @@ import { StartupJournal, StartupReader } from "../../lib/runtime/startup-status.
 import { stopServer } from "../../lib/runtime/stop-server.js";
 import { temporaryFolders } from "../helpers/folder.js";
 import { startupLines } from "./captures.js";
-import { filesOf, testEndpoints } from "./endpoints.js";
+import { filesOf, staleSocket, testEndpoints } from "./endpoints.js";
 
 const endpoints = testEndpoints();
 const folder = temporaryFolders();
@@ -90,19 +90,19 @@ describe("start", () => {
     expect(left(endpoint)).toEqual([]);
   });
 
-  test("two processes and several managers that start at once end up with one instance", async () => {
+  test("five processes that ask twice each at once, and this one, end up with one instance", async () => {
     const endpoint = endpoints.ipc();
     mkdirSync(endpoint.socketDir, { recursive: true });
     const script = `
 import { InstanceManager, zmqConfigs } from ${JSON.stringify(new URL("../../dist/runtime/index.js", import.meta.url).href)};
 const config = { ...zmqConfigs.tilecast, ipcSocketDir: ${JSON.stringify(endpoint.socketDir)} };
 const m = new InstanceManager({ endpoint: { mode: "ipc", port: ${endpoint.port}, config }, launch: ({ journal }) => ({ command: process.execPath, args: [${JSON.stringify(program)}, "${endpoint.port}", ${JSON.stringify(endpoint.socketDir)}, journal, "ready", ${JSON.stringify(countFile(endpoint))}] }) });
-const i = await m.ensure();
-console.log(JSON.stringify([i.started, i.pid]));
+const both = await Promise.all([m.ensure(), m.ensure()]);
+console.log(JSON.stringify(both.map((i) => [i.started, i.pid])));
 process.exit(0);
 `;
     const starter = () =>
-      new Promise<[boolean, number]>((resolve, reject) => {
+      new Promise<[boolean, number][]>((resolve, reject) => {
         const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
           stdio: ["ignore", "pipe", "inherit"],
         });
@@ -114,8 +114,9 @@ process.exit(0);
       });
     const here = manager(endpoint)
       .ensure()
-      .then((i): [boolean, number] => [i.started, i.pid as number]);
-    const results = await Promise.all([starter(), starter(), here]);
+      .then((i): [boolean, number][] => [[i.started, i.pid as number]]);
+    const results = (await Promise.all([here, ...Array.from({ length: 5 }, starter)])).flat();
+    expect(results).toHaveLength(11);
     expect(results.filter(([isStarter]) => isStarter)).toHaveLength(1);
     expect(new Set(results.map(([, pid]) => pid)).size).toBe(1);
     expect(started(endpoint)).toHaveLength(1);
@@ -345,11 +346,13 @@ test("servers are found by their socket files; leftovers and acknowledgement lis
   const endpoint = endpoints.ipc(config);
   expect(await findServers({ configs: [config], tcp: false })).toEqual([]);
   endpoints.keep(await new ZmqServer({ endpoint, name: "One" }).start());
-  for (const name of ["tilecast-zmq-7555.sock", "tilecast-zmq-x.sock", "tilecast-zmq-5555.sock", "other.txt"])
+  for (const name of ["tilecast-zmq-7555.sock", "tilecast-zmq-x.sock", "tilecast-zmq-5565.sock", "other.txt"])
     writeFileSync(join(endpoint.socketDir, name), "");
+  await staleSocket(join(endpoint.socketDir, "tilecast-zmq-5555.sock"));
   const found = await findServers({ configs: [config], tcp: false, timeoutMs: 20_000 });
   expect(found.map((f) => [f.endpoint.port, f.state.state])).toEqual([
     [5555, "stale"],
+    [5565, "foreign"],
     [7777, "ready"],
   ]);
   expect(readdirSync(endpoint.socketDir)).toContain("other.txt");

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// A server process for the tests of the instance manager: node server-child.mjs PORT SOCKET_DIR JOURNAL BEHAVIOUR COUNT_FILE
+// A server process for the tests of the instance manager: node server-child.mjs PORT SOCKET_DIR JOURNAL BEHAVIOUR COUNT_FILE [GENERATION LAUNCH]
 
 import { appendFileSync } from "node:fs";
 import { ExecutionServer, StartupJournal, zmqConfigs } from "../../dist/runtime/index.js";
 
-const [port, ipcSocketDir, journalPath, behaviour, countFile] = process.argv.slice(2);
+const [port, ipcSocketDir, journalPath, behaviour, countFile, generation, launch] = process.argv.slice(2);
 appendFileSync(countFile, `${process.pid}\n`);
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const journal = new StartupJournal(journalPath);
@@ -28,6 +28,7 @@ const config = { ...zmqConfigs.tilecast, ipcSocketDir };
 const server = new ExecutionServer({
   endpoint: { mode: "ipc", port: Number(port), config },
   execute: async () => undefined,
+  ...(generation && { generation, launch: JSON.parse(launch) }),
 });
 journal.emit("binding_endpoint", "binding");
 await server.start();

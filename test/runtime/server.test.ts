@@ -206,18 +206,6 @@ describe.each(["ipc", "tcp"] as const)("over %s", (mode) => {
     expect((await connect(endpoint).ping({ timeoutMs: 20_000 })).pong.port).toBe(endpoint.port);
   });
 
-  test("50 starts and stops leave nothing", async () => {
-    const endpoint = await endpoints.make(mode);
-    for (let i = 0; i < 50; i++) {
-      const server = await new ZmqServer({ endpoint }).start();
-      const client = new ZmqClient({ endpoint });
-      await client.ping({ timeoutMs: 20_000 });
-      await Promise.all([client.close(), server.close({ graceMs: 20_000 })]);
-      await server.close();
-    }
-    if (mode === "ipc") expect(filesOf(endpoint)).toEqual([]);
-  });
-
   test("shutdown is acknowledged, and the server closes and frees its address", async () => {
     const endpoint = await endpoints.make(mode);
     const server = await serve({ endpoint });

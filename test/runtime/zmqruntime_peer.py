@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The real zmqruntime as a client (commands as lines of JSON on stdin) or as an execution server (`serve PORT DIR JOURNAL`)."""
+"""The real zmqruntime, 0.2 or 0.6, as a client (commands as lines of JSON on stdin) or as an execution server (`serve PORT DIR JOURNAL`)."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from zmqruntime.client import EndpointShutdownMode, ZMQClient
 from zmqruntime.config import TransportMode, ZMQConfig
 from zmqruntime.execution.client import ExecutionClient
 from zmqruntime.execution.server import ExecutionServer
-from zmqruntime.messages import ProcessIdentity
+from zmqruntime.messages import ExecuteRequest, ProcessIdentity
 from zmqruntime.runner import serve_forever
 from zmqruntime.startup import (
     EndpointStartupPhase,
@@ -19,6 +19,9 @@ from zmqruntime.startup import (
 )
 from zmqruntime.transport import endpoint_startup_lock, request_control_ping
 from zmqruntime.timeouts import OperationDeadline
+
+# What 0.2 calls plate_id.
+SUBJECT = "subject_id" if "subject_id" in ExecuteRequest.__dataclass_fields__ else "plate_id"
 
 
 def config(directory):
@@ -29,20 +32,19 @@ class Server(ExecutionServer):
     _server_type = "execution"
 
     def execute_task(self, execution_id, request):
-        if request.plate_id == "bad":
+        subject = getattr(request, SUBJECT)
+        if subject == "bad":
             raise ValueError("no such plate")
-        if request.plate_id == "slow":
-            time.sleep(60)
         for i in range(3):
             self.send_progress_update(
                 {
                     "execution_id": execution_id,
-                    "plate_id": request.plate_id,
+                    SUBJECT: subject,
                     "axis_id": "",
                     "step_name": "s",
                     "phase": "running",
                     "status": "running",
-                    "percent": float("nan") if i == 3 else 50.0 * i,
+                    "percent": 50.0 * i,
                     "completed": i,
                     "total": 2,
                     "timestamp": time.time(),
@@ -50,12 +52,14 @@ class Server(ExecutionServer):
                 }
             )
             time.sleep(0.05)
+        if subject == "slow":
+            time.sleep(60)
         return {"A01": 1, "B02": 2}
 
 
 class Client(ExecutionClient):
     def serialize_task(self, task, config):
-        return task
+        return ExecuteRequest.from_dict(task) if SUBJECT == "subject_id" else task
 
     def _spawn_server_process(self):
         raise RuntimeError("nothing to spawn")
@@ -103,6 +107,17 @@ def answer(q):
         result = client.execute(q["request"])
         client.disconnect()
         return {"result": result, "events": events}
+    if what == "root":
+        # 0.6: a client connects only to a server that reports the client's own code.
+        return {"code_root": Client.code_root(), "owner": ProcessIdentity.current().to_dict(), "audience": "any_session"}
+    if what == "observe":
+        client = Client(port, transport_mode=ipc, config=c)
+        client.enable_progress_stream()
+        found = {i: client.progress_observation(i) for i in q["ids"]}
+        client.disconnect()
+        return {i: None if o is None else o.as_wire() for i, o in found.items()}
+    if what == "cancel":
+        return Client(port, transport_mode=ipc, config=c).cancel_execution(q["id"])
     if what == "status":
         client = Client(port, transport_mode=ipc, config=c)
         return {"status": client.poll_status(q.get("id")), "cancel": client.cancel_execution("none")}

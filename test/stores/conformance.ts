@@ -37,6 +37,21 @@ export function someImage(
   return { shape, dtype, pixels };
 }
 
+/** A part of an image, cut out here. */
+export function partOf(
+  { shape, dtype, pixels }: StoredImage,
+  y: number,
+  x: number,
+  height: number,
+  width: number,
+): StoredImage {
+  const size = pixels.BYTES_PER_ELEMENT;
+  const out = typedView(new ArrayBuffer(height * width * size), dtype, 0, height * width);
+  for (let r = 0; r < height; r++)
+    for (let c = 0; c < width; c++) out[r * width + c] = pixels[(y + r) * shape[1] + x + c] as number;
+  return { shape: [height, width], dtype, pixels: out };
+}
+
 export function conforms(name: string, make: () => Promise<Subject>): void {
   describe(`a ${name} store`, () => {
     const subject = async () => {
@@ -234,6 +249,81 @@ export function conforms(name: string, make: () => Promise<Subject>): void {
       expect([tooMany.code, tooMany.argument]).toEqual(["ERR_INVALID_ARGUMENT", "keys"]);
     });
 
+    test("reads regions, pixel by pixel, and refuses those that are not inside", async () => {
+      const { store, imageKey, image, shape } = await subject();
+      const tiles = pool();
+      const [height, width] = shape;
+      await store.write(imageKey(0), image(1));
+      for (const [y, x, h, w] of [
+        [0, 0, height, width],
+        [1, 2, 3, 4],
+        [height - 1, width - 1, 1, 1],
+        [0, 3, height, 1],
+      ] as const) {
+        const region = { y, x, height: h, width: w };
+        const read = await store.readImage(imageKey(0), { region });
+        expect(read).toEqual(partOf(image(1), y, x, h, w));
+        using tile = await store.readTile(imageKey(0), tiles, { region });
+        expect([tile.shape, tile.view()]).toEqual([[h, w], read.pixels]);
+      }
+      for (const region of [
+        { y: 0, x: 0, height: height + 1, width },
+        { y: 1, x: 0, height, width },
+        { y: 0, x: width, height: 1, width: 1 },
+        { y: 0, x: 0, height: 2 ** 31 - 1, width: 2 ** 31 - 1 },
+      ])
+        expect((await thrown(() => store.readImage(imageKey(0), { region }))).code).toBe("ERR_OP_SHAPE");
+      for (const region of [{ y: -1, x: 0, height: 1, width: 1 }, { y: 0, x: 0, height: 0, width: 1 }, 7])
+        expect((await thrown(() => store.readImage(imageKey(0), { region: region as never }))).code).toBe(
+          "ERR_INVALID_ARGUMENT",
+        );
+      expect(tiles.stats.free).toBe(3);
+    });
+
+    test("says which resolutions an image has", async () => {
+      const { store, imageKey, image, shape } = await subject();
+      await store.write(imageKey(0), image(1));
+      const [height, width] = shape;
+      const { dtype } = image(1);
+      const [level, ...more] = await store.levels(imageKey(0));
+      expect([level, more]).toMatchObject([{ height, width, dtype, samples: 1 }, []]);
+      const error = await thrown(() => store.readImage(imageKey(0), { level: 1 }));
+      expect(error.code).toBe("ERR_INVALID_ARGUMENT");
+      expect((await thrown(() => store.levels(imageKey(1)))).code).toBe("ERR_KEY_NOT_FOUND");
+      await store.write("notes.txt", bytes("no image"));
+      expect((await thrown(() => store.levels("notes.txt"))).code).toBe("ERR_STORE_KIND");
+    });
+
+    test("reads ranges of bytes, from either end, and no more than there are", async () => {
+      const { store } = await subject();
+      await store.write("ten", bytes("0123456789"));
+      const { size, parts } = await store.readRanges("ten", [
+        { offset: 2, bytes: 3 },
+        { offset: -4, bytes: 4 },
+        { offset: 8, bytes: 100 },
+        { offset: 50, bytes: 1 },
+        { offset: 0, bytes: 1 },
+        { offset: -100, bytes: 3 },
+      ]);
+      expect(size).toBe(10);
+      expect(parts.map((part) => new TextDecoder().decode(part))).toEqual([
+        "234",
+        "6789",
+        "89",
+        "",
+        "0",
+        "012",
+      ]);
+      expect((await thrown(() => store.readRanges("none", [{ offset: 0, bytes: 1 }]))).code).toBe(
+        "ERR_KEY_NOT_FOUND",
+      );
+      const first = await store.readRanges("ten", [{ offset: 0, bytes: 1 }]);
+      await store.replace("ten", bytes("another ten"));
+      const second = await store.readRanges("ten", [{ offset: 0, bytes: 1 }]);
+      expect(second.size).toBe(11);
+      expect(second.version).not.toBe(first.version);
+    });
+
     test("does not read bytes as an image", async () => {
       const { store } = await subject();
       await store.write("notes.txt", bytes("no image"));
@@ -268,6 +358,8 @@ export function conforms(name: string, make: () => Promise<Subject>): void {
         () => store.readBatch(["k"], { signal }),
         () => store.readImageBatch([imageKey(0)], { signal }),
         () => store.readTileBatch([imageKey(0)], tiles, { signal }),
+        () => store.levels(imageKey(0), { signal }),
+        () => store.readRanges("k", [{ offset: 0, bytes: 1 }], { signal }),
         () => store.write("new", bytes("v"), { signal }),
         () => store.replace("k", bytes("w"), { signal }),
         () => store.delete("k", { signal }),

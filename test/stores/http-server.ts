@@ -60,10 +60,14 @@ export async function serve(
     try {
       body = readFileSync(join(folder, path));
     } catch {}
-    const match = /^bytes=(\d+)-(\d+)$/.exec(header);
-    const range = match
-      ? ([Number(match[1]), Math.min(Number(match[2]), (body?.length ?? 0) - 1)] as const)
-      : null;
+    const match = /^bytes=(\d*)-(\d+)$/.exec(header);
+    const size = body?.length ?? 0;
+    const range =
+      match === null
+        ? null
+        : match[1] === ""
+          ? ([Math.max(0, size - Number(match[2])), size - 1] as const)
+          : ([Number(match[1]), Math.min(Number(match[2]), size - 1)] as const);
     const answer = () => {
       if (body === undefined) return void response.writeHead(404).end("no such file");
       response.setHeader("etag", `"${createHash("sha1").update(body).digest("hex")}"`);

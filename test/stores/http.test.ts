@@ -63,6 +63,11 @@ async function readThroughHttp(): Promise<Store> {
     kind: http.kind,
     location: http.location,
     readOnly: false,
+    get bytesRead() {
+      return http.bytesRead;
+    },
+    readRanges: fresh(http.readRanges),
+    levels: fresh(http.levels),
     list: async (prefix, options) => ((await closed(http)) ? http.list() : disk.list(prefix, options)),
     exists: fresh(http.exists),
     read: fresh(http.read),

@@ -213,6 +213,41 @@ describe("a disk store", () => {
     expect(await store.list()).toEqual(["hard", "linked/x"]);
   });
 
+  test("reads names with line ends and odd characters, and says of names that are no UTF-8 what is wrong", async () => {
+    const root = folder();
+    await using store = new DiskStore(root);
+    const odd = ["a\nb.tif", "tab\t.tif", " ", "\u{1f9ec} \u00e9.tif", "%41.tif", "genuine \uFFFD.tif"];
+    for (const [i, key] of odd.entries())
+      await store.write(key, key.endsWith(".tif") ? someImage(i) : text(key));
+    const raw = Buffer.concat([Buffer.from(`${root}/caf`), Buffer.of(0xe9), Buffer.from(".tif")]);
+    writeFileSync(raw, "latin-1");
+    expect(await store.list()).toEqual([...odd, "caf\uFFFD.tif"].sort());
+    for (const [i, key] of odd.entries()) {
+      expect(await store.exists(key)).toBe(true);
+      if (key.endsWith(".tif")) expect(await store.readImage(key)).toEqual(someImage(i));
+      else expect(await store.read(key)).toEqual(text(key));
+    }
+    const key = "caf\uFFFD.tif";
+    expect(await store.exists(key)).toBe(true);
+    for (const call of [
+      () => store.read(key),
+      () => store.readImage(key),
+      () => store.levels(key),
+      () => store.readRanges(key, [{ offset: 0, bytes: 1 }]),
+      () => store.delete(key),
+    ]) {
+      const error = await thrown(call);
+      expect([error.code, error.message]).toEqual([
+        "ERR_IO",
+        `${store.path(key)}: the name is not valid UTF-8, so that it cannot be opened; rename it`,
+      ]);
+    }
+    expect((await thrown(() => store.read("none\uFFFD"))).code).toBe("ERR_KEY_NOT_FOUND");
+    // A folder of such a name hides what is in it: a listing without it would be wrong.
+    mkdirSync(Buffer.concat([Buffer.from(`${root}/d`), Buffer.of(0xff)]));
+    expect((await thrown(() => store.list())).message).toContain("d\uFFFD: the name is not valid UTF-8");
+  });
+
   test("says what the system refused", async () => {
     await using store = new DiskStore(folder());
     const key = "k".repeat(300);

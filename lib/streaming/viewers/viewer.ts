@@ -15,6 +15,7 @@ import type { DisplayOptions } from "../display.js";
 import type { StreamComponent, StreamPayload } from "../payload.js";
 import type { SinkWants } from "../sink.js";
 import { ViewerStream } from "../viewer-stream.js";
+import { ViewerSink } from "./viewer-sink.js";
 
 /** Whose program it is: tilecast's own, or OpenHCS's. */
 export type ViewerFlavour = "tilecast" | "openhcs";
@@ -128,14 +129,20 @@ export class Viewer<Options extends ViewerOptions = ViewerOptions> {
       endpoint: this.endpoint,
       name: this.name,
       display: this.kind.display,
-      wants: this.#wants(),
+      wants: this.wants,
       ...(slots === undefined ? {} : { slots }),
       ...(startTimeoutMs === undefined ? {} : { timeoutMs: startTimeoutMs }),
       ...(options.signal ? { signal: options.signal } : {}),
     });
   }
 
-  #wants(): SinkWants {
+  /** A sink that opens this viewer when its run begins, and leaves it open when the run is over. */
+  sink(): ViewerSink {
+    return new ViewerSink(this);
+  }
+
+  /** What it wants of a run. */
+  get wants(): SinkWants {
     const { show = ["image", "labels"], steps } = this.options;
     return {
       images: show.includes("image"),

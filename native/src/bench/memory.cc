@@ -96,15 +96,6 @@ __attribute__((target("avx2"))) uint64_t SumWide(const std::byte* data, uint64_t
   _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), all);
   return lanes[0] + lanes[1] + lanes[2] + lanes[3];
 }
-
-void StreamCopy(std::byte* to, const std::byte* from, uint64_t bytes) {
-  auto* out = reinterpret_cast<__m128i*>(to);
-  const auto* in = reinterpret_cast<const __m128i*>(from);
-  for (uint64_t n = bytes / 64; n > 0; --n, in += 4, out += 4) {
-    for (int i = 0; i < 4; ++i) _mm_stream_si128(out + i, _mm_load_si128(in + i));
-  }
-  _mm_sfence();
-}
 #endif
 
 uint64_t Sum(const std::byte* data, uint64_t bytes) {
@@ -167,6 +158,19 @@ Work SharedWork(MemoryAccess access, uint64_t bytes) {
 }
 
 }  // namespace
+
+void StreamCopy(std::byte* to, const std::byte* from, uint64_t bytes) {
+#if defined(__x86_64__)
+  auto* out = reinterpret_cast<__m128i*>(to);
+  const auto* in = reinterpret_cast<const __m128i*>(from);
+  for (uint64_t n = bytes / 64; n > 0; --n, in += 4, out += 4) {
+    for (int i = 0; i < 4; ++i) _mm_stream_si128(out + i, _mm_load_si128(in + i));
+  }
+  _mm_sfence();
+#else
+  std::memcpy(to, from, bytes);
+#endif
+}
 
 bool HasAccess(MemoryAccess access) {
 #if defined(__x86_64__)

@@ -2,6 +2,7 @@
 // What memory can do at best: the limit that everything which moves pixels is compared with.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace tilecast::bench {
@@ -17,6 +18,10 @@ enum class MemoryAccess : uint8_t {
 
 // Whether this processor has the access.
 bool HasAccess(MemoryAccess access);
+
+// A copy of a multiple of 64 bytes, both aligned to 64, with stores that bypass the caches where
+// the processor has them.
+void StreamCopy(std::byte* to, const std::byte* from, uint64_t bytes);
 
 // Bytes a second of all threads together. Reading counts the bytes read, filling those written,
 // copying the bytes copied, once (STREAM counts them twice, and a bus without write-allocate

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "bench/files.h"
+#include "bench/handoff.h"
 #include "bench/kernels.h"
 #include "bench/memory.h"
 #include "bench/tiff.h"
@@ -170,6 +171,57 @@ std::function<double()> Kernel(const Napi::CallbackInfo& info) {
   return [=] { return bench::MeasureKernel(name, side, effort.threads, effort.seconds); };
 }
 
+bench::HandoffEnds ToEnds(const Napi::CallbackInfo& info) {
+  using bench::HandoffKind;
+  const std::string kind = ToText(info[0], "kind");
+  bench::HandoffEnds ends;
+  ends.kind = kind == "line"    ? HandoffKind::kLine
+              : kind == "futex" ? HandoffKind::kFutex
+                                : HandoffKind::kTile;
+  ends.pool = ToText(info[1], "pool");
+  ends.out = ToText(info[2], "out");
+  ends.in = ToText(info[3], "in");
+  ends.spin_us = ToUint32(info[4], "spinUs", 1000000);
+  return ends;
+}
+
+// handoffPing(kind, pool, out, in, spinUs, seconds)
+std::function<double()> HandoffPing(const Napi::CallbackInfo& info) {
+  const bench::HandoffEnds ends = ToEnds(info);
+  const double seconds = ToNumber(info[5], "seconds", kMaxSeconds);
+  return [=] { return bench::HandoffPing(ends, seconds); };
+}
+
+// handoffEcho(kind, pool, out, in, spinUs)
+std::function<double()> HandoffEcho(const Napi::CallbackInfo& info) {
+  return [ends = ToEnds(info)] {
+    bench::HandoffEcho(ends);
+    return 0.0;
+  };
+}
+
+// handoffStop(kind, pool, out, in, spinUs)
+std::function<double()> HandoffStop(const Napi::CallbackInfo& info) {
+  return [ends = ToEnds(info)] {
+    bench::HandoffStop(ends);
+    return 0.0;
+  };
+}
+
+// handoffFlood(channel)
+std::function<double()> HandoffFlood(const Napi::CallbackInfo& info) {
+  return [id = ToText(info[0], "channel")] { return bench::HandoffFlood(id); };
+}
+
+// fillSlots(slotBytes, slots, pooled, seconds)
+std::function<double()> FillSlots(const Napi::CallbackInfo& info) {
+  const uint64_t bytes = ToBytes(info[0], "slotBytes");
+  const uint32_t slots = ToUint32(info[1], "slots", 32768);
+  const bool pooled = info[2].ToBoolean();
+  const double seconds = ToNumber(info[3], "seconds", kMaxSeconds);
+  return [=] { return bench::MeasureSlotFill(bytes, slots, pooled, seconds); };
+}
+
 template <std::function<double()> (*parse)(const Napi::CallbackInfo&)>
 Napi::Value Measure(const Napi::CallbackInfo& info) {
   return Rejecting(info.Env(), [&]() -> Napi::Value {
@@ -190,6 +242,11 @@ void InitBench(Napi::Env env, Napi::Object exports) {
   o.Set("writeZarr", Napi::Function::New(env, Measure<WriteZarr>, "writeZarr"));
   o.Set("zarrBytes", Napi::Function::New(env, Measure<ZarrBytes>, "zarrBytes"));
   o.Set("kernel", Napi::Function::New(env, Measure<Kernel>, "kernel"));
+  o.Set("handoffPing", Napi::Function::New(env, Measure<HandoffPing>, "handoffPing"));
+  o.Set("handoffEcho", Napi::Function::New(env, Measure<HandoffEcho>, "handoffEcho"));
+  o.Set("handoffStop", Napi::Function::New(env, Measure<HandoffStop>, "handoffStop"));
+  o.Set("handoffFlood", Napi::Function::New(env, Measure<HandoffFlood>, "handoffFlood"));
+  o.Set("fillSlots", Napi::Function::New(env, Measure<FillSlots>, "fillSlots"));
   Napi::Array kernels = Napi::Array::New(env);
   for (const bench::KernelInfo& k : bench::MeasuredKernels()) {
     Napi::Object kernel = Napi::Object::New(env);

@@ -250,9 +250,15 @@ class ChannelObject : public Napi::ObjectWrap<ChannelObject> {
 
   Napi::Value TryReceive(const Napi::CallbackInfo& info) {
     const auto& channel = Open(info.Env());
-    std::vector<TileDescriptor> batch(Most(info[0]));
-    const size_t n = channel->TryReceive(batch);
-    return ToBytes(info.Env(), batch, n);
+    // Kept: a poll that finds nothing must not cost a batch's memory.
+    const size_t most = Most(info[0]);
+    if (batch_.size() < most) batch_.resize(most);
+    const double spin_us = info[1].IsNumber() ? info[1].As<Napi::Number>().DoubleValue() : 0;
+    if (!(spin_us >= 0 && spin_us <= 1000000)) {
+      throw InvalidArgument(info.Env(), "spinUs must be a number of 0 to 1000000");
+    }
+    const size_t n = channel->TryReceive({batch_.data(), most}, static_cast<uint32_t>(spin_us));
+    return ToBytes(info.Env(), batch_, n);
   }
 
   // (batch, done): gives a function that withdraws the call.
@@ -310,6 +316,7 @@ class ChannelObject : public Napi::ObjectWrap<ChannelObject> {
 
   Environment* environment_ = nullptr;
   bool made_here_ = false;
+  std::vector<TileDescriptor> batch_;  // of TryReceive
   std::shared_ptr<TileChannel> channel_;
   std::string id_;
   uint32_t capacity_ = 0;

@@ -5,14 +5,13 @@
 #include <lz4.h>
 #include <zstd.h>
 
-#include <algorithm>
-#include <array>
 #include <limits>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "bind/bind.h"
+#include "bind/image_info.h"
 #include "bind/pool.h"
 #include "bind/promise.h"
 #include "bind/slot_lease.h"
@@ -39,102 +38,19 @@ class ScanWorker final : public PromiseWorker {
 
   Napi::Value Result(Napi::Env env) override {
     // Keys are made once: a catalogue has 10^5 of these objects.
-    const Keys keys(env);
+    const ImageInfoKeys keys(env);
     Napi::Array all = Napi::Array::New(env, results_.size());
     for (size_t i = 0; i < results_.size(); ++i) {
       const Napi::HandleScope scope(env);
-      all.Set(static_cast<uint32_t>(i), ToObject(env, keys, results_[i]));
+      all.Set(static_cast<uint32_t>(i), ImageInfoObject(env, keys, results_[i]));
     }
     return all;
   }
 
  private:
-  enum Key {
-    kWidth,
-    kHeight,
-    kSamples,
-    kDtype,
-    kCompression,
-    kPredictor,
-    kTiled,
-    kChunkWidth,
-    kChunkHeight,
-    kBigEndian,
-    kPages,
-    kThumbnail,
-    kFastPath,
-    kDescription,
-    kPixelSizeXUm,
-    kPixelSizeYUm,
-    kBytes,
-    kMtimeMs,
-    kKeyCount,
-  };
-  struct Keys {
-    explicit Keys(Napi::Env env) {
-      constexpr const char* names[kKeyCount] = {
-          "width",    "height",      "samples",      "dtype",        "compression", "predictor",
-          "tiled",    "chunkWidth",  "chunkHeight",  "bigEndian",    "pages",       "thumbnail",
-          "fastPath", "description", "pixelSizeXUm", "pixelSizeYUm", "bytes",       "mtimeMs"};
-      for (int k = 0; k < kKeyCount; ++k) values[k] = Napi::String::New(env, names[k]);
-      for (int t = 0; t < kDTypeCount; ++t) {
-        dtypes[t] = Napi::String::New(env, std::string(DTypeName(static_cast<DType>(t))));
-      }
-    }
-    std::array<Napi::String, kKeyCount> values;
-    std::array<Napi::String, kDTypeCount> dtypes;
-  };
-
-  static Napi::Object ToObject(Napi::Env env, const Keys& keys, const TiffScanResult& r) {
-    Napi::Object o = Napi::Object::New(env);
-    if (r.error) {
-      Napi::Object e = Napi::Object::New(env);
-      e.Set("code", std::string(CodeName(r.error->code())));
-      e.Set("message", std::string(r.error->what()));
-      e.Set("path", r.error->path());
-      if (r.error->page() >= 0) e.Set("page", static_cast<double>(r.error->page()));
-      if (r.error->offset() >= 0) e.Set("offset", static_cast<double>(r.error->offset()));
-      o.Set("error", e);
-      return o;
-    }
-    const auto number = [&](Key key, auto v) {
-      o.Set(keys.values[key], Napi::Number::New(env, static_cast<double>(v)));
-    };
-    const auto boolean = [&](Key key, bool v) {
-      o.Set(keys.values[key], Napi::Boolean::New(env, v));
-    };
-    const TiffPage& p = r.page;
-    number(kWidth, p.width);
-    number(kHeight, p.height);
-    number(kSamples, p.samples);
-    o.Set(keys.values[kDtype], keys.dtypes[static_cast<int>(p.dtype)]);
-    o.Set(keys.values[kCompression], Napi::String::New(env, TiffCompressionName(p.compression)));
-    number(kPredictor, p.predictor);
-    boolean(kTiled, p.tiled);
-    number(kChunkWidth, p.chunk_width);
-    number(kChunkHeight, p.chunk_height);
-    boolean(kBigEndian, p.big_endian);
-    number(kPages, r.pages);
-    boolean(kThumbnail, p.thumbnail);
-    boolean(kFastPath, p.fast_path);
-    o.Set(keys.values[kDescription], Napi::String::New(env, p.description));
-    number(kPixelSizeXUm, p.pixel_size_x_um);
-    number(kPixelSizeYUm, p.pixel_size_y_um);
-    number(kBytes, r.bytes);
-    number(kMtimeMs, r.mtime_ms);
-    return o;
-  }
-
   std::vector<std::string> paths_;
   TiffScanOptions options_;
   std::vector<TiffScanResult> results_;
-};
-
-// A part of a plane, or of a smaller level of it.
-struct PlanePart {
-  int level = 0;
-  bool whole = true;
-  int64_t y = 0, x = 0, height = 0, width = 0;  // px, unless it is whole
 };
 
 class ReadPlaneWorker final : public PromiseWorker {
@@ -163,17 +79,7 @@ class ReadPlaneWorker final : public PromiseWorker {
     } const finally{*this};
     reader().Open(path_);
     layout_ = part_.level == 0 ? reader().layout(page_) : reader().level(page_, part_.level);
-    if (part_.whole) {
-      part_.height = layout_.height;
-      part_.width = layout_.width;
-    } else if (part_.height > layout_.height || part_.width > layout_.width) {
-      // Told first: such a size need not fit the slot, or a number.
-      throw Error(Code::kOpShape,
-                  "the region is " + std::to_string(part_.height) + " x " +
-                      std::to_string(part_.width) + ", the image " +
-                      std::to_string(layout_.height) + " x " + std::to_string(layout_.width),
-                  path_, page_);
-    }
+    FitPart(part_, layout_, path_, page_);
     const Plane dst = PackedPlane(lease_.data(), layout_.dtype, part_.height, part_.width);
     if (static_cast<uint64_t>(dst.bytes()) > lease_.slot_bytes()) {
       throw Error(Code::kSlotTooSmall,
@@ -186,6 +92,7 @@ class ReadPlaneWorker final : public PromiseWorker {
     } else {
       reader().ReadRegion(page_, part_.level, sample_, part_.y, part_.x, dst);
     }
+    bytes_read_ = reader().bytes_read();
   }
 
   Napi::Value Result(Napi::Env env) override {
@@ -193,6 +100,7 @@ class ReadPlaneWorker final : public PromiseWorker {
     o.Set("width", static_cast<double>(part_.width));
     o.Set("height", static_cast<double>(part_.height));
     o.Set("dtype", std::string(DTypeName(layout_.dtype)));
+    o.Set("bytesRead", static_cast<double>(bytes_read_));
     return o;
   }
 
@@ -209,6 +117,7 @@ class ReadPlaneWorker final : public PromiseWorker {
   int sample_;
   PlanePart part_;
   TiffPage layout_;
+  int64_t bytes_read_ = 0;
 };
 
 class LevelsWorker final : public PromiseWorker {
@@ -224,21 +133,7 @@ class LevelsWorker final : public PromiseWorker {
     for (int i = 0; i < n; ++i) levels_.push_back(reader.level(page_, i));
   }
 
-  Napi::Value Result(Napi::Env env) override {
-    Napi::Array all = Napi::Array::New(env, levels_.size());
-    for (size_t i = 0; i < levels_.size(); ++i) {
-      const TiffPage& p = levels_[i];
-      Napi::Object o = Napi::Object::New(env);
-      o.Set("width", static_cast<double>(p.width));
-      o.Set("height", static_cast<double>(p.height));
-      o.Set("samples", p.samples);
-      o.Set("dtype", std::string(DTypeName(p.dtype)));
-      o.Set("chunkWidth", static_cast<double>(p.chunk_width));
-      o.Set("chunkHeight", static_cast<double>(p.chunk_height));
-      all.Set(static_cast<uint32_t>(i), o);
-    }
-    return all;
-  }
+  Napi::Value Result(Napi::Env env) override { return LevelObjects(env, levels_); }
 
  private:
   std::string path_;
@@ -266,24 +161,6 @@ Napi::Value ScanImages(const Napi::CallbackInfo& info) {
     if (options.threads == 0) throw InvalidArgument(env, "threads must be at least 1");
     return (new ScanWorker(env, std::move(paths), options))->Start();
   });
-}
-
-PlanePart ToPart(const Napi::Value& value) {
-  PlanePart part;
-  if (value.IsUndefined()) return part;
-  if (!value.IsObject()) throw InvalidArgument(value.Env(), "options must be an object");
-  const auto o = value.As<Napi::Object>();
-  constexpr auto max = static_cast<uint32_t>(std::numeric_limits<int32_t>::max());
-  if (o.Has("level")) part.level = static_cast<int>(ToUint32(o.Get("level"), "level", max));
-  if (!o.Has("region")) return part;
-  if (!o.Get("region").IsObject()) throw InvalidArgument(o.Env(), "region must be an object");
-  const auto region = o.Get("region").As<Napi::Object>();
-  part.whole = false;
-  part.y = ToUint32(region.Get("y"), "region.y", max);
-  part.x = ToUint32(region.Get("x"), "region.x", max);
-  part.height = ToUint32(region.Get("height"), "region.height", max);
-  part.width = ToUint32(region.Get("width"), "region.width", max);
-  return part;
 }
 
 Napi::Value ImageLevels(const Napi::CallbackInfo& info) {

@@ -95,6 +95,7 @@ class PoolObject : public Napi::ObjectWrap<PoolObject>, private Bridge::Owner {
   Napi::Value Stats(const Napi::CallbackInfo& info);
   Napi::Value ExportSlot(const Napi::CallbackInfo& info);
   Napi::Value Unexport(const Napi::CallbackInfo& info);
+  Napi::Value HandOver(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
 
   // A slot for the oldest callback of `whenFree`, which takes it by calling tryLoan.
@@ -120,6 +121,7 @@ class PoolObject : public Napi::ObjectWrap<PoolObject>, private Bridge::Owner {
   size_t wanted_ = 0;  // slots asked of the pool and not here yet; granted ones may be on their way
   bool waiting_ = false;
   std::optional<Loan> granted_;
+  bool ended_ = false;  // this turn's callback gets no slot, but the reason
 };
 
 Loan ToLoan(const Napi::CallbackInfo& info) {
@@ -231,7 +233,9 @@ Napi::Value PoolObject::TryLoan(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto& pool = Open(env);
   Loan loan;
-  if (granted_) {
+  if (ended_) {
+    Guard(env, [&] { pool->ThrowEnd(); });
+  } else if (granted_) {
     loan = *std::exchange(granted_, std::nullopt);
   } else if (!Guard(env, [&] { return pool->TryLoan(loan); })) {
     return env.Undefined();
@@ -284,6 +288,12 @@ Napi::Value PoolObject::Unexport(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), Guard(info.Env(), [&] { return pool_->Unexport(name); }));
 }
 
+Napi::Value PoolObject::HandOver(const Napi::CallbackInfo& info) {
+  const std::string name = ToText(info[0], "name");
+  if (!pool_) return Napi::Boolean::New(info.Env(), false);
+  return Napi::Boolean::New(info.Env(), Guard(info.Env(), [&] { return pool_->HandOver(name); }));
+}
+
 Napi::Value PoolObject::WhenFree(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto& pool = Open(env);
@@ -317,9 +327,14 @@ void PoolObject::OnGrant(Bridge::Grant& grant) {
   const Napi::FunctionReference callback = std::move(callbacks_.front().function);
   callbacks_.pop_front();
   Balance();
-  granted_ = grant.loan;
+  if (grant.pool) {
+    granted_ = grant.loan;
+  } else {
+    ended_ = true;
+  }
   grant.pool.reset();
   const auto give_back = [&] {
+    ended_ = false;
     if (granted_ && pool_) pool_->Release(*granted_);
     granted_.reset();
   };
@@ -343,6 +358,9 @@ Napi::Value PoolObject::Stats(const Napi::CallbackInfo& info) {
   object.Set("waits", Napi::Number::New(env, static_cast<double>(stats.waits)));
   object.Set("peakInUse", Napi::Number::New(env, stats.peak_in_use));
   object.Set("processes", Napi::Number::New(env, stats.processes));
+  object.Set("handedOver", Napi::Number::New(env, static_cast<double>(stats.handed_over)));
+  object.Set("slotsMissing", Napi::Number::New(env, stats.missing));
+  object.Set("spares", Napi::Number::New(env, stats.spares));
   return object;
 }
 
@@ -360,6 +378,7 @@ Napi::Function PoolObject::Define(Napi::Env env, Environment* environment) {
                          InstanceMethod<&PoolObject::WhenFree>("whenFree"),
                          InstanceMethod<&PoolObject::ExportSlot>("exportSlot"),
                          InstanceMethod<&PoolObject::Unexport>("unexport"),
+                         InstanceMethod<&PoolObject::HandOver>("handOver"),
                          InstanceMethod<&PoolObject::Stats>("stats"),
                          InstanceMethod<&PoolObject::Close>("close"),
                      },

@@ -62,10 +62,12 @@ void Bridge::Unuse() {
 // A TilePool::LoanCallback: from any thread.
 void Bridge::Deliver(void* context, const Loan* loan) {
   auto* bridge = static_cast<Bridge*>(context);
-  if (loan != nullptr) {  // else the pool closes, and its owner tells those who wait
+  {
     auto grant = std::make_unique<Grant>();
-    grant->pool = bridge->pool_.lock();
-    grant->loan = *loan;
+    if (loan != nullptr) {
+      grant->pool = bridge->pool_.lock();
+      grant->loan = *loan;
+    }
     const std::lock_guard lock(bridge->mutex_);
     if (bridge->open_ && bridge->function_.NonBlockingCall(grant.get()) == napi_ok) {
       // The function's queue owns it now. NOLINTNEXTLINE(bugprone-unused-return-value)

@@ -16,7 +16,8 @@ namespace tilecast::bind {
 // thread-safe function, and every LoanAsync under way.
 class Bridge {
  public:
-  // A slot on its way. Who wants it takes `pool` out; else the destructor gives it back.
+  // A slot on its way. Who wants it takes `pool` out; else the destructor gives it back. Without a
+  // pool: there will be none.
   struct Grant {
     std::shared_ptr<TilePool> pool;
     Loan loan;

@@ -30,11 +30,12 @@ class Runner : public Napi::ObjectWrap<Runner> {
                            InstanceMethod<&Runner::CompleteCall>("completeCall"),
                            InstanceMethod<&Runner::Cancel>("cancel"),
                            InstanceMethod<&Runner::Timings>("timings"),
+                           InstanceMethod<&Runner::Views>("views"),
                            InstanceMethod<&Runner::Close>("close"),
                        });
   }
 
-  // new Runner(pool, { threads, image, labels, thumbnailPx })
+  // new Runner(pool, { threads, image, labels, thumbnailPx, viewSlots?, viewWaitMs? })
   explicit Runner(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Runner>(info) {
     Guard(info.Env(), [&] {
       auto pool = UnwrapPool(info[0]);
@@ -44,6 +45,8 @@ class Runner : public Napi::ObjectWrap<Runner> {
       options.image_encoding = EncodingFrom(o.Get("image").As<Napi::Object>());
       options.label_encoding = EncodingFrom(o.Get("labels").As<Napi::Object>());
       options.thumbnail_px = std::max(8, IntOr(o, "thumbnailPx", 160));
+      options.view_slots = std::max(0, IntOr(o, "viewSlots", 0));
+      options.view_wait_ms = std::max(0, IntOr(o, "viewWaitMs", 0));
       executor_ = std::make_unique<Executor>(std::move(pool), options);
     });
     napi_add_env_cleanup_hook(info.Env(), &Runner::OnExit, this);
@@ -63,6 +66,7 @@ class Runner : public Napi::ObjectWrap<Runner> {
     executor_->Cancel();
     FailCalls("the run was stopped");
     executor_->Join();
+    borrowed_.Reset();
     if (running_) {
       running_ = false;
       on_results_.Release();
@@ -179,6 +183,8 @@ class Runner : public Napi::ObjectWrap<Runner> {
       for (uint32_t i = 0; i < list.Length(); ++i) {
         const Napi::HandleScope scope(env);
         jobs.push_back(JobFrom(list.Get(i).As<Napi::Object>()));
+        if (jobs.back().borrows && borrowed_.IsEmpty())
+          borrowed_ = Napi::Persistent<Napi::Object>(list);
       }
       on_results_ = Napi::ThreadSafeFunction::New(env, info[1].As<Napi::Function>(),
                                                   "tilecast results", 0, 1);
@@ -214,6 +220,7 @@ class Runner : public Napi::ObjectWrap<Runner> {
     if (finished) {
       executor_->Join();
       running_ = false;
+      borrowed_.Reset();
       on_results_.Release();
       on_call_.Release();
       Unref();
@@ -293,6 +300,18 @@ class Runner : public Napi::ObjectWrap<Runner> {
     });
   }
 
+  Napi::Value Views(const Napi::CallbackInfo& info) {
+    return Guard(info.Env(), [&] {
+      const ViewStats stats = executor().Views();
+      Napi::Object o = Napi::Object::New(info.Env());
+      o.Set("given", static_cast<double>(stats.given));
+      o.Set("refused", static_cast<double>(stats.refused));
+      o.Set("waitedMs", stats.waited_ms);
+      o.Set("held", stats.held);
+      return o;
+    });
+  }
+
   void Close(const Napi::CallbackInfo&) {
     const bool was_running = running_;
     Stop();
@@ -303,7 +322,8 @@ class Runner : public Napi::ObjectWrap<Runner> {
   std::unique_ptr<Executor> executor_;
   Napi::ThreadSafeFunction on_results_;
   Napi::ThreadSafeFunction on_call_;
-  bool running_ = false;  // JavaScript's thread only
+  bool running_ = false;            // JavaScript's thread only
+  Napi::ObjectReference borrowed_;  // jobs under way with fetched bytes: keeps those
   std::mutex calls_mutex_;
   std::map<uint64_t, FunctionCall*> calls_;
   uint64_t last_call_ = 0;

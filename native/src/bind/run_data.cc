@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "bind/parts.h"
 #include "bind/zarr.h"
 
 namespace tilecast::bind {
@@ -60,6 +61,9 @@ constexpr std::pair<const char*, OpKind> kOps[] = {
     {"writeLabels", OpKind::kWriteLabels},
     {"thumbnail", OpKind::kThumbnail},
     {"collect", OpKind::kCollect},
+    {"view", OpKind::kView},
+    {"outline", OpKind::kOutline},
+    {"centroids", OpKind::kCentroids},
 };
 constexpr std::pair<const char*, Projection> kProjections[] = {
     {"max", Projection::kMax}, {"mean", Projection::kMean}, {"sum", Projection::kSum}};
@@ -92,6 +96,7 @@ Instruction InstructionFrom(const Napi::Object& o) {
   op.b = NumberOr(o, "b", 0);
   op.resource = IntOr(o, "resource", -1);
   op.output = IntOr(o, "output", -1);
+  op.view = IntOr(o, "view", -1);
   op.part = IntOr(o, "part", 0);
   if (const auto s = StringOf(o, "projection"); !s.empty())
     op.projection = OneOf(s, kProjections, "projection");
@@ -115,6 +120,44 @@ Instruction InstructionFrom(const Napi::Object& o) {
     }
   }
   return op;
+}
+
+template <class Array, class Values>
+Array ArrayOf(Napi::Env env, const Values& values) {
+  Array out = Array::New(env, values.size());
+  std::copy(values.begin(), values.end(), out.Data());
+  return out;
+}
+
+// Only what there is: a run without viewers has none of this in its results.
+void SetViews(Napi::Env env, const JobResult& r, Napi::Object& o) {
+  const auto set = [&](const char* key, const auto& list, const auto& fill) {
+    if (list.empty()) return;
+    auto out = Napi::Array::New(env, list.size());
+    for (size_t i = 0; i < list.size(); ++i) {
+      Napi::Object entry = Napi::Object::New(env);
+      entry.Set("view", list[i].view);
+      fill(entry, list[i]);
+      out.Set(static_cast<uint32_t>(i), entry);
+    }
+    o.Set(key, out);
+  };
+  set("views", r.views, [](Napi::Object& entry, const ViewResult& v) {
+    entry.Set("slot", v.loan.slot);
+    entry.Set("generation", v.loan.generation);
+    entry.Set("height", static_cast<double>(v.height));
+    entry.Set("width", static_cast<double>(v.width));
+    entry.Set("dtype", std::string(DTypeName(v.dtype)));
+  });
+  set("outlines", r.outlines, [&](Napi::Object& entry, const OutlineResult& v) {
+    entry.Set("vertices", ArrayOf<Napi::Float32Array>(env, v.outlines.vertices));
+    entry.Set("offsets", ArrayOf<Napi::Uint32Array>(env, v.outlines.offsets));
+    entry.Set("labels", ArrayOf<Napi::Int32Array>(env, v.outlines.labels));
+  });
+  set("centroids", r.centroids, [&](Napi::Object& entry, const CentroidResult& v) {
+    entry.Set("points", ArrayOf<Napi::Float32Array>(env, v.points));
+    entry.Set("labels", ArrayOf<Napi::Int32Array>(env, v.labels));
+  });
 }
 
 Napi::Object ErrorObject(Napi::Env env, const JobResult& r) {
@@ -164,6 +207,15 @@ Job JobFrom(const Napi::Object& o) {
     if (const Napi::Value array = s.Get("array"); array.IsObject()) {
       job.sources.back().array = UnwrapZarrArray(array);
       job.sources.back().index = ToIndex(s.Get("index"));
+    }
+    if (const Napi::Value fetched = s.Get("fetched"); fetched.IsObject()) {
+      Source& source = job.sources.back();
+      if (source.array) {
+        source.chunks = std::make_shared<const FetchedChunks>(ToFetchedChunks(fetched));
+      } else {
+        source.parts = std::make_shared<const FileParts>(ToParts(fetched.As<Napi::Object>()));
+      }
+      job.borrows = true;
     }
   }
   const auto outputs = o.Get("outputs").As<Napi::Array>();
@@ -235,6 +287,7 @@ Napi::Object ResultObject(Napi::Env env, JobResult& r) {
     thumbs.Set(static_cast<uint32_t>(i), thumb);
   }
   o.Set("thumbnails", thumbs);
+  SetViews(env, r, o);
   return o;
 }
 

@@ -60,6 +60,8 @@ TiffEncoding ToEncoding(const Napi::Object& o) {
   e.strip_rows = ToUint32(o.Get("stripRows"), "stripRows", kMaxSide);
   e.classic_bytes = static_cast<uint64_t>(ToNumber(o, "classicBytes", kMaxInteger));
   e.sync = o.Get("sync").ToBoolean();
+  e.exclusive = o.Get("exclusive").ToBoolean();
+  if (o.Has("temporary")) e.temporary = ToText(o, "temporary");
   return e;
 }
 

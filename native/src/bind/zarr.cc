@@ -4,10 +4,15 @@
 
 #include <utility>
 
+#include "bind/parts.h"
 #include "bind/pool.h"
 #include "bind/promise.h"
+#include "bind/run_data.h"
 #include "bind/slot_lease.h"
+#include "codec/raw_buffer.h"
+#include "ops/resample.h"
 #include "zarr/plane_reader.h"
+#include "zarr/plane_writer.h"
 
 namespace tilecast::bind {
 namespace {
@@ -98,7 +103,10 @@ class ReadZarrPlaneWorker final : public PromiseWorker {
         x_(x),
         height_(height),
         width_(width) {
-    if (!fetched.IsUndefined()) Fetch(fetched);
+    if (!fetched.IsUndefined()) {
+      chunks_ = ToFetchedChunks(fetched);
+      fetched_ = Napi::Persistent(fetched.As<Napi::Object>());
+    }
     lease_.Take();
   }
 
@@ -130,6 +138,7 @@ class ReadZarrPlaneWorker final : public PromiseWorker {
     } else {
       reader.Read(*array_, chunks_, index_, y_, x_, dst);
     }
+    bytes_read_ = reader.bytes_read();
   }
 
   Napi::Value Result(Napi::Env env) override {
@@ -137,39 +146,18 @@ class ReadZarrPlaneWorker final : public PromiseWorker {
     o.Set("width", static_cast<double>(width_));
     o.Set("height", static_cast<double>(height_));
     o.Set("dtype", std::string(DTypeName(array_->dtype)));
+    o.Set("bytesRead", static_cast<double>(bytes_read_));
     return o;
   }
 
  private:
-  // An object from names of files to their bytes, or null for those that there are not.
-  void Fetch(const Napi::Value& fetched) {
-    const Napi::Env env = fetched.Env();
-    if (!fetched.IsObject()) throw InvalidArgument(env, "fetched must be an object");
-    const auto object = fetched.As<Napi::Object>();
-    const Napi::Array names = object.GetPropertyNames();
-    for (uint32_t i = 0; i < names.Length(); ++i) {
-      const Napi::Value name = names.Get(i);
-      const Napi::Value bytes = object.Get(name);
-      std::span<const uint8_t> span;
-      if (bytes.IsTypedArray()) {
-        const auto array = bytes.As<Napi::Uint8Array>();
-        // An empty file is a file: it has an address.
-        static constexpr uint8_t kNothing = 0;
-        span = {array.ByteLength() == 0 ? &kNothing : array.Data(), array.ByteLength()};
-      } else if (!bytes.IsNull()) {
-        throw InvalidArgument(env, "fetched: every value must be a Uint8Array or null");
-      }
-      chunks_.emplace(name.ToString().Utf8Value(), span);
-    }
-    fetched_ = Napi::Persistent(object);
-  }
-
   SlotLease lease_;
   std::shared_ptr<const ZarrArray> array_;
   std::vector<int64_t> index_;
   int64_t y_, x_, height_, width_;
   Napi::ObjectReference fetched_;  // keeps the bytes
   FetchedChunks chunks_;
+  int64_t bytes_read_ = 0;
 };
 
 class StatZarrWorker final : public PromiseWorker {
@@ -211,6 +199,78 @@ class StatZarrWorker final : public PromiseWorker {
   std::shared_ptr<const ZarrArray> array_;
   std::vector<double> planes_;
 };
+
+// The file of each level of a plane, for those who give it its name themselves.
+class EncodePlaneWorker final : public PromiseWorker {
+ public:
+  EncodePlaneWorker(Napi::Env env, const Napi::TypedArray& pixels, const Plane& plane, int levels,
+                    const ZarrEncoding& encoding)
+      : PromiseWorker(env, "tilecast.encodeZarrPlane"),
+        pixels_(Napi::Persistent(pixels.As<Napi::Object>())),
+        plane_(plane),
+        levels_(levels),
+        encoding_(encoding) {}
+
+ protected:
+  void Work() override {
+    // One a libuv thread: its buffers and codec contexts are kept between calls.
+    thread_local PlaneWriter writer;
+    thread_local RawBuffer scratch[2];
+    Plane level = plane_;
+    for (int i = 0; i < levels_; ++i) {
+      if (i > 0) {
+        Plane half =
+            PackedPlane(nullptr, level.dtype, HalfSize(level.height), HalfSize(level.width));
+        half.data =
+            reinterpret_cast<std::byte*>(scratch[i % 2].Ensure(static_cast<size_t>(half.bytes())));
+        HalveMean(level, half);
+        level = half;
+      }
+      const std::span<const std::byte> file = writer.Encode(level, encoding_);
+      files_.emplace_back(file.begin(), file.end());
+    }
+  }
+
+  Napi::Value Result(Napi::Env env) override {
+    Napi::Array all = Napi::Array::New(env, files_.size());
+    for (size_t i = 0; i < files_.size(); ++i) {
+      all.Set(static_cast<uint32_t>(i),
+              Napi::Buffer<std::byte>::Copy(env, files_[i].data(), files_[i].size()));
+    }
+    return all;
+  }
+
+ private:
+  Napi::ObjectReference pixels_;  // keeps them
+  Plane plane_;
+  int levels_;
+  ZarrEncoding encoding_;
+  std::vector<std::vector<std::byte>> files_;
+};
+
+// encodeZarrPlane(pixels, dtype, height, width, levels, encoding)
+Napi::Value EncodeZarrPlane(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Rejecting(env, [&]() -> Napi::Value {
+    constexpr auto max = static_cast<uint32_t>(std::numeric_limits<int32_t>::max());
+    if (!info[0].IsTypedArray()) throw InvalidArgument(env, "pixels must be a typed array");
+    if (!info[5].IsObject()) throw InvalidArgument(env, "encoding must be an object");
+    const auto pixels = info[0].As<Napi::TypedArray>();
+    const DType dtype = ToDType(env, info[1].ToString().Utf8Value());
+    Plane plane = PackedPlane(nullptr, dtype, ToUint32(info[2], "height", max),
+                              ToUint32(info[3], "width", max));
+    if (pixels.ElementSize() != DTypeSize(dtype) || plane.height == 0 || plane.width == 0 ||
+        static_cast<double>(plane.height) * static_cast<double>(plane.width) !=
+            static_cast<double>(pixels.ElementLength())) {
+      throw InvalidArgument(env, "pixels must be those of the plane");
+    }
+    plane.data = static_cast<std::byte*>(pixels.ArrayBuffer().Data()) + pixels.ByteOffset();
+    const auto levels = static_cast<int>(ToUint32(info[4], "levels", 32));
+    return (new EncodePlaneWorker(env, pixels, plane, levels,
+                                  EncodingFrom(info[5].As<Napi::Object>())))
+        ->Start();
+  });
+}
 
 class ZarrArrayObject : public Napi::ObjectWrap<ZarrArrayObject> {
  public:
@@ -272,8 +332,29 @@ std::vector<int64_t> ToIndex(const Napi::Value& value) {
   return ToIntegers(value, "index");
 }
 
+FetchedChunks ToFetchedChunks(const Napi::Value& value) {
+  if (!value.IsObject()) throw InvalidArgument(value.Env(), "fetched must be an object");
+  const auto object = value.As<Napi::Object>();
+  const Napi::Array names = object.GetPropertyNames();
+  FetchedChunks chunks;
+  for (uint32_t i = 0; i < names.Length(); ++i) {
+    const Napi::HandleScope scope(value.Env());
+    const Napi::Value name = names.Get(i);
+    const Napi::Value file = object.Get(name);
+    std::optional<FileParts> parts;
+    if (file.IsObject()) {
+      parts = ToParts(file.As<Napi::Object>());
+    } else if (!file.IsNull()) {
+      throw InvalidArgument(value.Env(), "fetched: every value must be a file's parts or null");
+    }
+    chunks.emplace(name.ToString().Utf8Value(), std::move(parts));
+  }
+  return chunks;
+}
+
 void InitZarr(Napi::Env env, Napi::Object exports) {
   exports.Set("ZarrArray", ZarrArrayObject::Define(env));
+  exports.Set("encodeZarrPlane", Napi::Function::New(env, EncodeZarrPlane, "encodeZarrPlane"));
 }
 
 }  // namespace tilecast::bind

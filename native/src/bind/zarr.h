@@ -7,6 +7,7 @@
 
 #include "napi_setup.h"
 #include "zarr/array.h"
+#include "zarr/plane_reader.h"
 
 namespace tilecast::bind {
 
@@ -16,5 +17,9 @@ std::shared_ptr<const ZarrArray> UnwrapZarrArray(const Napi::Value& value);
 
 // A plane's place along the array's leading axes. Throws ERR_INVALID_ARGUMENT.
 std::vector<int64_t> ToIndex(const Napi::Value& value);
+
+// An object from names of files to their parts, or to null for those that there are not. Borrows
+// the bytes: keep `value`. Throws ERR_INVALID_ARGUMENT.
+FetchedChunks ToFetchedChunks(const Napi::Value& value);
 
 }  // namespace tilecast::bind

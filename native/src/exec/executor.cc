@@ -9,19 +9,27 @@
 namespace tilecast {
 
 Executor::Executor(std::shared_ptr<TilePool> pool, ExecutorOptions options)
-    : pool_(std::move(pool)), options_(options) {}
+    : pool_(std::move(pool)),
+      options_(options),
+      views_(*pool_, options.view_slots, options.view_wait_ms) {}
 
 Executor::~Executor() {
   Cancel();
   Join();
+  for (const JobResult& result : results_) {
+    for (const ViewResult& view : result.views) pool_->Release(view.loan);
+  }
 }
 
 int Executor::AddProgram(Program program) {
   program.Finalize();
-  if (program.slots > static_cast<int>(pool_->slots())) {
+  if (program.slots + options_.view_slots > static_cast<int>(pool_->slots())) {
     throw Error(Code::kInvalidArgument,
-                "a job of this pipeline needs " + std::to_string(program.slots) +
-                    " slots at once and the pool has " + std::to_string(pool_->slots()));
+                "a job of this pipeline needs " + std::to_string(program.slots) + " slots at once" +
+                    (options_.view_slots > 0
+                         ? ", viewers may hold " + std::to_string(options_.view_slots) + " more,"
+                         : "") +
+                    " and the pool has " + std::to_string(pool_->slots()));
   }
   seconds_.emplace_back(program.code.size(), 0.0);
   programs_.push_back(std::move(program));
@@ -69,7 +77,7 @@ void Executor::Start(std::vector<Job> jobs, std::function<void()> on_results,
 }
 
 void Executor::WorkerMain() {
-  WorkerContext context{*pool_, options_, cancel_, on_call_};
+  WorkerContext context{*pool_, options_, cancel_, on_call_, views_};
   Worker worker(context, programs_, resources_);
   while (!cancel_) {
     const size_t at = next_.fetch_add(1);

@@ -16,6 +16,8 @@
 #include "error.h"
 #include "exec/estimator.h"
 #include "exec/program.h"
+#include "exec/view_budget.h"
+#include "ops/outline.h"
 #include "shm/tile_pool.h"
 #include "zarr/plane_writer.h"
 
@@ -37,6 +39,25 @@ struct PartResult {
   bool has_range = false;
 };
 
+// A tile that viewers may keep: its lease belongs to whoever takes the result.
+struct ViewResult {
+  int view = 0;  // Instruction::view
+  Loan loan;
+  int64_t height = 0, width = 0;
+  DType dtype = DType::kU8;
+};
+
+struct OutlineResult {
+  int view = 0;
+  Outlines outlines;
+};
+
+struct CentroidResult {
+  int view = 0;
+  std::vector<int32_t> labels;
+  std::vector<float> points;  // y, x, y, x, ... px, mean of pixel centres
+};
+
 struct JobResult {
   int job = 0;
   bool ok = false;
@@ -48,6 +69,9 @@ struct JobResult {
   std::string rows;               // CSV lines
   std::vector<PartResult> parts;  // as Job::row_prefixes
   std::vector<ThumbnailImage> thumbnails;
+  std::vector<ViewResult> views;  // at most one for each kView
+  std::vector<OutlineResult> outlines;
+  std::vector<CentroidResult> centroids;
   int64_t bytes_read = 0, bytes_written = 0, pixels = 0;
 };
 
@@ -84,6 +108,11 @@ struct ExecutorOptions {
   ZarrEncoding image_encoding;
   ZarrEncoding label_encoding;
   int64_t thumbnail_px = 160;  // longest side, at most
+  // Tiles that viewers may hold at once: that many slots of the pool are theirs. A tile for which
+  // there is none is left out of its job's result, at no cost to the job.
+  int view_slots = 0;
+  // How long all threads together may wait for viewers to let go, before they begin a job.
+  double view_wait_ms = 0;
 };
 
 class Executor {
@@ -107,11 +136,13 @@ class Executor {
   // be drained, not once a job.
   void Start(std::vector<Job> jobs, std::function<void()> on_results,
              std::function<void(FunctionCall*)> on_call);
+  // Who drains takes over the leases of the results' views.
   std::vector<JobResult> Drain(bool* finished);
   // Jobs not begun are not run; the ones under way end at their next instruction with kCancelled.
   void Cancel();
   void Join();
   std::vector<StageTime> Timings() const;
+  ViewStats Views() { return views_.Stats(); }
 
  private:
   struct Resource {
@@ -126,6 +157,7 @@ class Executor {
 
   std::shared_ptr<TilePool> pool_;
   ExecutorOptions options_;
+  ViewBudget views_;
   std::vector<Program> programs_;
   std::vector<Resource> resources_;
   std::vector<Job> jobs_;

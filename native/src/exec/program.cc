@@ -30,9 +30,11 @@ void Program::Finalize() {
   // planes itself needs one slot to read into, and a mean or sum one more for its accumulator.
   int alive = 0;
   slots = 0;
+  views = 0;
   for (size_t i = 0; i < code.size(); ++i) {
     const Instruction& op = code[i];
     if (op.out >= 0) ++alive;
+    if (op.kind == OpKind::kView) ++views;
     int temporary = 0;
     if (op.kind == OpKind::kProject) {
       temporary = op.projection == Projection::kMax ? (op.sources.size() > 1 ? 1 : 0) : 2;

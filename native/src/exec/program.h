@@ -13,10 +13,12 @@
 #include <utility>
 #include <vector>
 
+#include "file_parts.h"
 #include "image.h"
 #include "ops/label.h"
 #include "ops/project.h"
 #include "zarr/array.h"
+#include "zarr/plane_reader.h"
 
 namespace tilecast {
 
@@ -37,6 +39,9 @@ enum class OpKind : uint8_t {
   kWriteLabels,
   kThumbnail,  // in, and labels inputs[0] when there
   kCollect,    // `in`, reduced by a, into estimator `resource` at the job's index
+  kView,       // `in` goes to viewers with the job's result, without a copy
+  kOutline,    // polygons around the objects of labels `in`
+  kCentroids,  // points in the middle of them
 };
 
 enum class ThresholdMethod : uint8_t { kValue, kOtsu };
@@ -79,6 +84,7 @@ struct Instruction {
   double b = 0;
   int resource = -1;
   int output = -1;
+  int view = -1;  // kView, kOutline, kCentroids: the caller's number of what is viewed
   int part = 0;  // of the job: whose rows, sums and display range these are (kMeasure, kWriteImage)
   std::vector<Column> columns;
 };
@@ -90,6 +96,7 @@ struct Program {
   std::vector<int>
       last_use;   // by virtual register: index of the last instruction that reads or writes it
   int slots = 0;  // peak number of pool slots alive at once
+  int views = 0;  // tiles that may go to viewers, beyond `slots`
 
   void Finalize();
 };
@@ -106,6 +113,10 @@ struct Source {
   // leading axes.
   std::shared_ptr<const ZarrArray> array;
   std::vector<int64_t> index;
+  // Bytes fetched from elsewhere instead of files: of the TIFF, or of the array. Borrowed; whoever
+  // starts the jobs keeps them.
+  std::shared_ptr<const FileParts> parts;
+  std::shared_ptr<const FetchedChunks> chunks;
 };
 
 // A multiscale image of the output that this job contributes one plane to.
@@ -129,6 +140,7 @@ struct Job {
   // Small files that go with the job's results (metadata of the images it is the first to write
   // into), written before anything else.
   std::vector<std::pair<std::string, std::string>> files;
+  bool borrows = false;  // whether a source has fetched bytes
 };
 
 }  // namespace tilecast

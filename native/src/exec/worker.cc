@@ -45,6 +45,12 @@ std::string_view OpName(OpKind kind) {
       return "thumbnail";
     case OpKind::kCollect:
       return "estimate";
+    case OpKind::kView:
+      return "view";
+    case OpKind::kOutline:
+      return "outline";
+    case OpKind::kCentroids:
+      return "centroids";
   }
   return "?";
 }
@@ -80,11 +86,13 @@ JobResult Executor::Worker::Run(int index, const Job& job) {
   result.parts.resize(job.row_prefixes.size());
   const Program& program = programs_[static_cast<size_t>(job.program)];
   const Instruction* at = nullptr;
-  std::vector<Loan> reserved(static_cast<size_t>(program.slots));
+  const int spare = context_.views.Acquire(program.views, context_.cancel);
+  credits_ = spare;
+  std::vector<Loan> reserved(static_cast<size_t>(program.slots + spare));
   bool have = false;
   try {
     for (const auto& [path, text] : job.files) WriteTextFile(path, text);
-    context_.pool.LoanManyBlocking(static_cast<uint32_t>(program.slots), reserved.data(),
+    context_.pool.LoanManyBlocking(static_cast<uint32_t>(reserved.size()), reserved.data(),
                                    &context_.cancel);
     have = true;
     // Last in, first out: the first slots taken are the ones most recently used.
@@ -120,9 +128,17 @@ JobResult Executor::Worker::Run(int index, const Job& job) {
   if (!result.ok) EraseOutputs(program, job);
   registers_.clear();
   free_.clear();
+  if (!result.ok) result.views.clear();
+  std::vector<Loan> given;
+  for (const ViewResult& view : result.views) given.push_back(view.loan);
   if (have) {
-    for (const Loan loan : reserved) context_.pool.Release(loan);
+    for (const Loan loan : reserved) {
+      const bool kept = std::any_of(given.begin(), given.end(),
+                                    [&](Loan view) { return view.slot == loan.slot; });
+      if (!kept) context_.pool.Release(loan);
+    }
   }
+  context_.views.Settle(spare, given);
   return result;
 }
 
@@ -148,7 +164,7 @@ void Executor::Worker::EraseOutputs(const Program& program, const Job& job) {
 }
 
 void Executor::Worker::Release(Register& reg) {
-  if (reg.loan) GiveBack(*reg.loan);
+  if (reg.loan && !reg.viewed) GiveBack(*reg.loan);
   reg.loan.reset();
   reg.plane = {};
 }
@@ -180,7 +196,11 @@ Plane Executor::Worker::Allocate(int reg, DType dtype, int64_t height, int64_t w
 
 void Executor::Worker::OpenSource(const Source& source) {
   if (source.array) return;  // chunks that do not fit the array's description are damaged
-  reader_.Open(source.path);
+  if (source.parts) {
+    reader_.Open(*source.parts);
+  } else {
+    reader_.Open(source.path);
+  }
   const TiffPage& page = reader_.layout(source.page);
   if (page.height != source.height || page.width != source.width || page.dtype != source.dtype) {
     const auto text = [](int64_t w, int64_t h, DType t) {
@@ -197,7 +217,11 @@ void Executor::Worker::OpenSource(const Source& source) {
 void Executor::Worker::ReadSource(const Source& source, const Plane& dst, JobResult& result) {
   if (source.array) {
     if (!zarr_reader_) zarr_reader_.emplace(ZarrReadOptions{CacheBytes(context_.options.threads)});
-    zarr_reader_->Read(*source.array, source.index, 0, 0, dst);
+    if (source.chunks) {
+      zarr_reader_->Read(*source.array, *source.chunks, source.index, 0, 0, dst);
+    } else {
+      zarr_reader_->Read(*source.array, source.index, 0, 0, dst);
+    }
     result.bytes_read += zarr_reader_->bytes_read();
     result.pixels += dst.pixels();
     return;
@@ -391,6 +415,15 @@ void Executor::Worker::Execute(const Instruction& op, const Job& job, JobResult&
       r.estimator->Add(job.index, plane(op.in), static_cast<float>(op.a));
       break;
     }
+    case OpKind::kView:
+      View(op, job, result);
+      break;
+    case OpKind::kOutline:
+      Outline(op, result);
+      break;
+    case OpKind::kCentroids:
+      Centroids(op, result);
+      break;
   }
 }
 

@@ -21,6 +21,7 @@ struct WorkerContext {
   const ExecutorOptions& options;
   const std::atomic<bool>& cancel;
   const std::function<void(FunctionCall*)>& on_call;
+  ViewBudget& views;
 };
 
 class Executor::Worker {
@@ -37,7 +38,8 @@ class Executor::Worker {
     std::optional<Loan> loan;
     Plane plane;
     std::optional<MinMax> range;
-    int objects = -1;  // index into objects_, for labels
+    int objects = -1;     // index into objects_, for labels
+    bool viewed = false;  // its slot is in the result, and stays as it is
   };
 
   void Execute(const Instruction& op, const Job& job, JobResult& result);
@@ -60,6 +62,9 @@ class Executor::Worker {
   void Label(const Instruction& op);
   void Measure(const Instruction& op, const Job& job, JobResult& result);
   void Write(const Instruction& op, const Job& job, bool labels, JobResult& result);
+  void View(const Instruction& op, const Job& job, JobResult& result);
+  void Outline(const Instruction& op, JobResult& result);
+  void Centroids(const Instruction& op, JobResult& result);
   void MakeThumbnail(const Instruction& op, JobResult& result);
   void Function(const Instruction& op, const Job& job);
   double ThresholdValue(const Instruction& op);
@@ -76,6 +81,8 @@ class Executor::Worker {
   std::vector<Objects> objects_;
   int objects_used_ = 0;
   std::vector<ShapeRow> shapes_;
+  OutlineTracer tracer_;
+  int credits_ = 0;  // tiles that the job may still give to viewers
   std::vector<std::vector<IntensityRow>> intensities_;
   std::vector<float> sample_;
   std::vector<std::byte> converted_;

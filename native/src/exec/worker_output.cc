@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What leaves a job: table rows, Zarr planes with their pyramids, thumbnails.
+// What leaves a job: table rows, Zarr planes with their pyramids, thumbnails, and what viewers get.
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -192,6 +192,48 @@ void Executor::Worker::MakeThumbnail(const Instruction& op, JobResult& result) {
     }
   }
   result.thumbnails.push_back(std::move(thumb));
+}
+
+// Viewers get one plane, wherever they read it: one that is stored with another dtype (a field
+// whose channels differ) is converted into the credit's slot, one that is stored with another size
+// is shown from the store.
+void Executor::Worker::View(const Instruction& op, const Job& job, JobResult& result) {
+  Register& r = registers_[static_cast<size_t>(op.in)];
+  if (credits_ == 0 || r.viewed) return;
+  Loan loan = *r.loan;
+  Plane shown = r.plane;
+  if (op.output >= 0) {
+    const Output& stored = job.outputs.at(static_cast<size_t>(op.output));
+    if (stored.height != shown.height || stored.width != shown.width) return;
+    if (stored.dtype != shown.dtype) {
+      const int64_t bytes = shown.pixels() * static_cast<int64_t>(DTypeSize(stored.dtype));
+      if (static_cast<uint64_t>(bytes) > context_.pool.slot_bytes()) return;
+      loan = Take();
+      shown = Place(loan, stored.dtype, shown.height, shown.width);
+      Rescale(r.plane, 1, 0, shown);
+    }
+  }
+  --credits_;
+  r.viewed = loan.slot == r.loan->slot;
+  result.views.push_back({op.view, loan, shown.height, shown.width, shown.dtype});
+}
+
+void Executor::Worker::Outline(const Instruction& op, JobResult& result) {
+  result.outlines.push_back({op.view, {}});
+  tracer_.Trace(ObjectsOf(op.in), false, result.outlines.back().outlines);
+}
+
+void Executor::Worker::Centroids(const Instruction& op, JobResult& result) {
+  MeasureShapes(ObjectsOf(op.in), {}, shapes_);
+  CentroidResult centroids;
+  centroids.view = op.view;
+  for (const ShapeRow& shape : shapes_) {
+    if (shape.area == 0) continue;  // a gap in a user's numbering
+    centroids.labels.push_back(shape.label);
+    centroids.points.push_back(static_cast<float>(shape.centroid_y));
+    centroids.points.push_back(static_cast<float>(shape.centroid_x));
+  }
+  result.centroids.push_back(std::move(centroids));
 }
 
 }  // namespace tilecast

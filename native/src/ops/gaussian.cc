@@ -12,17 +12,11 @@
 
 #include "ops/check.h"
 #include "ops/kernels/kernels.h"
+#include "ops/reflect.h"
 
 namespace tilecast {
 
 namespace {
-
-// scipy.ndimage's "reflect": d c b a | a b c d | d c b a, repeated.
-int64_t Reflect(int64_t i, int64_t n) {
-  i %= 2 * n;
-  if (i < 0) i += 2 * n;
-  return i < n ? i : 2 * n - 1 - i;
-}
 
 // weights[i] for the two pixels at distance i.
 void Weights(double sigma, int64_t radius, std::vector<float>& weights) {
@@ -39,36 +33,18 @@ void Weights(double sigma, int64_t radius, std::vector<float>& weights) {
 }
 
 struct Scratch {
-  std::vector<float> weights;
   std::vector<float> ring;         // converted source rows
   std::vector<const float*> rows;  // the vertical pass's sources
   std::vector<float>
       lines;  // two rows after the vertical pass, with `radius` pixels of margin on either side
 };
 
-}  // namespace
-
-MinMax Gaussian(const Plane& in, double sigma, const Plane& out) {
-  RequireDType("gaussian", "the result", out, DType::kF32);
-  RequireShape("gaussian", "the result", out, in.height, in.width);
-  if (!(sigma >= 0 && sigma <= 1e6)) {
-    throw Error(Code::kInvalidArgument,
-                "gaussian: sigma must be within 0..1e6 px, got " + std::to_string(sigma));
-  }
-  const int64_t height = in.height, width = in.width;
+// The filter `down` the columns, then `along` the rows; both of the same radius.
+MinMax Separable(const Plane& in, const Taps& down, const Taps& along, const Plane& out) {
+  const int64_t height = in.height, width = in.width, radius = down.radius;
   float low = std::numeric_limits<float>::infinity(), high = -low;
   if (height == 0 || width == 0) return {0, 0};
-
   thread_local Scratch scratch;
-  const int64_t radius = static_cast<int64_t>(4 * sigma + 0.5);
-  // scipy computes 0 ** 2 in the denominator for radius 0 only when sigma is 0, which
-  // gaussian_filter skips.
-  if (radius > 0) {
-    Weights(sigma, radius, scratch.weights);
-  } else {
-    scratch.weights.assign(1, 1.0f);
-  }
-  const Taps taps{scratch.weights.data(), radius};
   const KernelTable& kernels = Kernels();
 
   const bool convert = in.dtype != DType::kF32;
@@ -100,9 +76,9 @@ MinMax Gaussian(const Plane& in, double sigma, const Plane& out) {
     }
     float* const first = scratch.lines.data() + radius;
     if (count == 2) {
-      kernels.gaussian_vertical2(scratch.rows.data(), &taps, first, first + line_size, width);
+      kernels.gaussian_vertical2(scratch.rows.data(), &down, first, first + line_size, width);
     } else {
-      kernels.gaussian_vertical(scratch.rows.data(), &taps, first, width);
+      kernels.gaussian_vertical(scratch.rows.data(), &down, first, width);
     }
     for (int64_t k = 0; k < count; ++k) {
       float* const line = first + k * line_size;
@@ -110,10 +86,75 @@ MinMax Gaussian(const Plane& in, double sigma, const Plane& out) {
         line[-i] = line[Reflect(-i, width)];
         line[width - 1 + i] = line[Reflect(width - 1 + i, width)];
       }
-      kernels.gaussian_horizontal(line - radius, &taps, out.row<float>(y + k), width, &low, &high);
+      kernels.gaussian_horizontal(line - radius, &along, out.row<float>(y + k), width, &low, &high);
     }
   }
   return {low, high};
+}
+
+// Taps of radius int(4 sigma + 0.5); scipy's gaussian_filter skips a sigma of 0.
+Taps Smooth(double sigma, std::vector<float>& weights) {
+  const int64_t radius = static_cast<int64_t>(4 * sigma + 0.5);
+  if (radius > 0) {
+    Weights(sigma, radius, weights);
+  } else {
+    weights.assign(1, 1.0f);
+  }
+  return {weights.data(), radius};
+}
+
+void RequireSigma(const std::string& op, double sigma) {
+  if (sigma >= 0 && sigma <= 1e6) return;
+  throw Error(Code::kInvalidArgument,
+              op + ": sigma must be within 0..1e6 px, got " + std::to_string(sigma));
+}
+
+}  // namespace
+
+MinMax Gaussian(const Plane& in, double sigma, const Plane& out) {
+  RequireDType("gaussian", "the result", out, DType::kF32);
+  RequireShape("gaussian", "the result", out, in.height, in.width);
+  RequireSigma("gaussian", sigma);
+  thread_local std::vector<float> weights;
+  const Taps taps = Smooth(sigma, weights);
+  return Separable(in, taps, taps, out);
+}
+
+void GaussianLaplace(const Plane& in, double sigma, const Plane& out) {
+  RequireDType("laplacianOfGaussian", "the result", out, DType::kF32);
+  RequireShape("laplacianOfGaussian", "the result", out, in.height, in.width);
+  RequireSigma("laplacianOfGaussian", sigma);
+  if (!(sigma > 0)) {
+    throw Error(Code::kInvalidArgument, "laplacianOfGaussian: sigma must be above 0 px, got 0");
+  }
+  thread_local std::vector<float> smooth_weights, curve_weights, other;
+  thread_local std::vector<double> exact;
+  const Taps smooth = Smooth(sigma, smooth_weights);
+  // The second derivative's weights: those of the Gaussian, in float64, times x^2 / sigma^4 - 1 /
+  // sigma^2.
+  exact.resize(smooth_weights.size());
+  double total = 0;
+  for (size_t i = exact.size(); i-- > 0;) {
+    const auto x = static_cast<double>(i);
+    exact[i] = std::exp(-0.5 / (sigma * sigma) * x * x);
+    total += i == 0 ? exact[i] : 2 * exact[i];
+  }
+  curve_weights.resize(exact.size());
+  for (size_t i = 0; i < exact.size(); ++i) {
+    const double x = static_cast<double>(i), variance = sigma * sigma;
+    curve_weights[i] =
+        static_cast<float>(exact[i] / total * (x * x / (variance * variance) - 1 / variance));
+  }
+  const Taps curve{curve_weights.data(), smooth.radius};
+  Separable(in, curve, smooth, out);
+  other.resize(static_cast<size_t>(in.pixels()));
+  const Plane second = PackedPlane(other.data(), DType::kF32, in.height, in.width);
+  Separable(in, smooth, curve, second);
+  for (int64_t y = 0; y < in.height; ++y) {
+    float* const a = out.row<float>(y);
+    const float* const b = second.row<float>(y);
+    for (int64_t x = 0; x < in.width; ++x) a[x] += b[x];
+  }
 }
 
 }  // namespace tilecast

@@ -29,4 +29,10 @@ struct MinMax {
 // per thread: two rows, and for other dtypes than float32 another 8 * sigma + 2.
 MinMax Gaussian(const Plane& in, double sigma, const Plane& out);
 
+// out(float32) = Laplacian of Gaussian: scipy.ndimage.gaussian_laplace(float32(in), sigma,
+// mode="reflect"), the sum of the two second derivatives (bright spots come out negative). As
+// Gaussian in boundary, dtypes, radius and rounding: within 2e-6 of the image's greatest magnitude
+// divided by sigma^2. sigma > 0. Scratch: one plane of float32 is kept per thread besides.
+void GaussianLaplace(const Plane& in, double sigma, const Plane& out);
+
 }  // namespace tilecast

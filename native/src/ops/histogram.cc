@@ -127,22 +127,24 @@ void CountSlowly(const T* row, int64_t n, const BinSpec<T>& spec, uint32_t* coun
   }
 }
 
+// 256 equal bins over the range, and their centres. False when the image is constant.
 template <class T>
-double OtsuOfFloats(const Plane& in, const MinMax& range) {
+bool CountFloats(const std::string& op, const Plane& in, const MinMax& range,
+                 std::vector<float>& counts, std::vector<T>& centers) {
   const T first = static_cast<T>(range.min), last = static_cast<T>(range.max);
   if (!std::isfinite(first) || !std::isfinite(last) || !std::isfinite(last - first)) {
     throw Error(
         Code::kInvalidArgument,
-        "otsu: pixel values must be finite and span less than the dtype's greatest value, got " +
+        op + ": pixel values must be finite and span less than the dtype's greatest value, got " +
             std::to_string(range.min) + ".." + std::to_string(range.max));
   }
-  if (first == last) return range.min;
+  if (first == last) return false;
   T edges[kBins + 1];
   Edges(first, last, edges);
   for (int i = 0; i < kBins; ++i) {
     if (edges[i] < edges[i + 1]) continue;
     throw Error(Code::kInvalidArgument,
-                "otsu: values " + std::to_string(range.min) + ".." + std::to_string(range.max) +
+                op + ": values " + std::to_string(range.min) + ".." + std::to_string(range.max) +
                     " are too close together for 256 bins in " + std::string(DTypeName(in.dtype)) +
                     "; the image is constant but for rounding");
   }
@@ -179,18 +181,63 @@ double OtsuOfFloats(const Plane& in, const MinMax& range) {
     }
   }
 
-  std::vector<float> counts(kBins);
-  std::vector<T> centers(kBins);
+  counts.resize(kBins);
+  centers.resize(kBins);
   for (int i = 0; i < kBins; ++i) {
     uint64_t count = 0;
     for (const auto& histogram : histograms) count += histogram[i];
     counts[static_cast<size_t>(i)] = static_cast<float>(count);
     centers[static_cast<size_t>(i)] = (edges[i] + edges[i + 1]) / static_cast<T>(2);
   }
+  return true;
+}
+
+template <class T>
+double OtsuOfFloats(const Plane& in, const MinMax& range) {
+  std::vector<float> counts;
+  std::vector<T> centers;
+  if (!CountFloats<T>("otsu", in, range, counts, centers)) return range.min;
   return static_cast<double>(OtsuFromCounts(counts, centers));
 }
 
+void RequireCountable(const std::string& op, const Plane& in) {
+  RequirePixels(op, in);
+  if (in.dtype != DType::kU32 && in.dtype != DType::kI32) return;
+  throw Error(Code::kOpDtype, op + ": takes 8- or 16-bit integers or floats, got " +
+                                  std::string(DTypeName(in.dtype)) + "; convert the image first");
+}
+
 }  // namespace
+
+void CountLevels(std::string_view op_name, const Plane& in, std::vector<float>& counts,
+                 std::vector<double>& levels) {
+  const std::string op(op_name);
+  RequireCountable(op, in);
+  levels.clear();
+  if (IsFloat(in.dtype)) {
+    const MinMax range = Range(in);
+    const bool varies = [&] {
+      if (in.dtype == DType::kF64) return CountFloats<double>(op, in, range, counts, levels);
+      std::vector<float> centers;
+      const bool found = CountFloats<float>(op, in, range, counts, centers);
+      levels.assign(centers.begin(), centers.end());
+      return found;
+    }();
+    if (varies) return;
+    counts.assign(1, static_cast<float>(in.pixels()));
+    levels.assign(1, range.min);
+    return;
+  }
+  thread_local ValueCounts values;
+  CountValues(in, values);
+  size_t first = 0, last = values.counts.size();
+  while (values.counts[first] == 0) ++first;
+  while (values.counts[last - 1] == 0) --last;
+  counts.assign(values.counts.begin() + static_cast<ptrdiff_t>(first),
+                values.counts.begin() + static_cast<ptrdiff_t>(last));
+  for (size_t i = first; i < last; ++i)
+    levels.push_back(static_cast<double>(values.low + static_cast<int64_t>(i)));
+}
 
 MinMax Range(const Plane& in) {
   RequirePixels("range", in);
@@ -203,20 +250,10 @@ MinMax Range(const Plane& in) {
 }
 
 double Otsu(const Plane& in, std::optional<MinMax> range) {
-  RequirePixels("otsu", in);
-  switch (in.dtype) {
-    case DType::kU32:
-    case DType::kI32:
-      throw Error(Code::kOpDtype, "otsu: takes 8- or 16-bit integers or floats, got " +
-                                      std::string(DTypeName(in.dtype)) +
-                                      "; convert the image first");
-    case DType::kF32:
-      return OtsuOfFloats<float>(in, range ? *range : Range(in));
-    case DType::kF64:
-      return OtsuOfFloats<double>(in, range ? *range : Range(in));
-    default:
-      return OtsuOfIntegers(in);
-  }
+  RequireCountable("otsu", in);
+  if (in.dtype == DType::kF32) return OtsuOfFloats<float>(in, range ? *range : Range(in));
+  if (in.dtype == DType::kF64) return OtsuOfFloats<double>(in, range ? *range : Range(in));
+  return OtsuOfIntegers(in);
 }
 
 }  // namespace tilecast

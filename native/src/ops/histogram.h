@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
+#include <vector>
 
 #include "image.h"
 #include "ops/gaussian.h"
@@ -30,5 +32,12 @@ MinMax Range(const Plane& in);
 // infinite pixels, a range beyond the dtype's greatest value, or a range of so few ulp that 256
 // bins can't be told apart (an image that is constant but for rounding).
 double Otsu(const Plane& in, std::optional<MinMax> range = std::nullopt);
+
+// The histogram behind Otsu and the thresholds of thresholds.h
+// (skimage.exposure.histogram(image, 256, source_range="image")): counts as float32, and the level
+// that each stands for. Floats: 256 bins and their centres; 8/16-bit integers: every value from the
+// least to the greatest. A constant image has one level. Errors as Otsu's, named by `op`.
+void CountLevels(std::string_view op, const Plane& in, std::vector<float>& counts,
+                 std::vector<double>& levels);
 
 }  // namespace tilecast

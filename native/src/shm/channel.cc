@@ -48,6 +48,22 @@ void Pause() {
 #endif
 }
 
+// Tries `step` until it gives something else than 0, at least once, for so long.
+template <class F>
+size_t Spin(uint32_t microseconds, F&& step) {
+  using Clock = std::chrono::steady_clock;
+  if (const size_t n = step()) return n;
+  if (microseconds == 0) return 0;
+  const auto end = Clock::now() + std::chrono::microseconds(microseconds);
+  do {
+    for (int i = 0; i < 64; ++i) {
+      if (const size_t n = step()) return n;
+      Pause();
+    }
+  } while (Clock::now() < end);
+  return 0;
+}
+
 // A new object of zeros, allocated and mapped.
 shm::OpenedObject NewObject(const std::string& name, uint64_t bytes) {
   shm::OpenedObject object;
@@ -191,16 +207,7 @@ template <class F>
 size_t TileChannel::Impl::Until(shm::SharedEvent& event, const std::atomic<bool>* cancel,
                                 F&& step) {
   using Clock = std::chrono::steady_clock;
-  if (const size_t n = step()) return n;
-  if (const uint32_t spin = spin_us.load(std::memory_order_relaxed)) {
-    const auto end = Clock::now() + std::chrono::microseconds(spin);
-    do {
-      for (int i = 0; i < 64; ++i) {
-        if (const size_t n = step()) return n;
-        Pause();
-      }
-    } while (Clock::now() < end);
-  }
+  if (const size_t n = Spin(spin_us.load(std::memory_order_relaxed), step)) return n;
   // By the clock, not by timeouts: a busy channel wakes us all the time while a dead sender's cell
   // blocks it.
   constexpr std::chrono::milliseconds kBeat{shm::kLeasePeriodMs};
@@ -327,11 +334,14 @@ void TileChannel::Send(std::span<const TileDescriptor> batch, const std::atomic<
   }
 }
 
-size_t TileChannel::TryReceive(std::span<TileDescriptor> batch) {
-  size_t n = 0;
-  while (n < batch.size() && impl_->ReceiveOne(batch[n])) ++n;
-  if (n != 0) impl_->header->not_full.Notify();
-  return n;
+size_t TileChannel::TryReceive(std::span<TileDescriptor> batch, uint32_t spin_us) {
+  const auto take = [&] {
+    size_t n = 0;
+    while (n < batch.size() && impl_->ReceiveOne(batch[n])) ++n;
+    if (n != 0) impl_->header->not_full.Notify();
+    return n;
+  };
+  return batch.empty() ? 0 : Spin(spin_us, take);
 }
 
 size_t TileChannel::Receive(std::span<TileDescriptor> batch, const std::atomic<bool>* cancel) {

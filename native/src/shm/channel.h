@@ -58,8 +58,9 @@ class TileChannel {
   // Sends all, waiting while the ring is full. Throws kPoolClosed, kCancelled (*cancel, looked at
   // after WakeAll); some may have been sent then.
   void Send(std::span<const TileDescriptor> batch, const std::atomic<bool>* cancel);
-  // Takes what is there, up to the size of `batch`; returns how many.
-  size_t TryReceive(std::span<TileDescriptor> batch);
+  // Takes what is there, up to the size of `batch`; returns how many. Where there is nothing it
+  // looks again for `spin_us`, and never sleeps.
+  size_t TryReceive(std::span<TileDescriptor> batch, uint32_t spin_us = 0);
   // Waits until there is at least one. 0 when the channel is closed and empty. Throws kCancelled.
   size_t Receive(std::span<TileDescriptor> batch, const std::atomic<bool>* cancel);
   // How long Send and Receive spin before they sleep. A sleeper costs no CPU and wakes in 5 to 50

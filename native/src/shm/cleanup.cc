@@ -29,12 +29,14 @@ struct Entry {
   std::atomic<pid_t> pid;  // 0: unused, kFilling: being written
   std::atomic<uint32_t> slots;
   std::atomic<const ExportEntry*> exports;
+  std::atomic<const std::atomic<uint32_t>*> spare_rows;
   char id[24];
 };
 constexpr pid_t kFilling = -1;
 constinit Entry entries[kMaxRegistered] = {};
 constinit struct sigaction previous[kSignalCount] = {};
 constinit std::mutex install_mutex;
+constinit std::atomic<pid_t> ending{0};  // the process that is
 
 // Async-signal-safe.
 void UnlinkNames(const Entry& entry) {
@@ -52,6 +54,12 @@ void UnlinkNames(const Entry& entry) {
   for (int64_t n = -1; n < int64_t{slots}; ++n) {
     FormatName(name, entry.id, n);
     UnlinkName(name);
+  }
+  if (const std::atomic<uint32_t>* spare_rows = entry.spare_rows.load()) {
+    const uint32_t rows = spare_rows->load();
+    for (uint32_t row = 0; row < kMaxProcesses; ++row) {
+      if ((rows >> row & 1) != 0) UnlinkSpares(entry.id, row);
+    }
   }
 }
 
@@ -100,7 +108,10 @@ void PinThisLibrary() {
 
 }  // namespace
 
-void FormatName(char (&out)[kNameBytes], std::string_view id, int64_t n) {
+namespace {
+
+// "/tc-<id>-" and, unless it is 0, `kind`, then `number` unless it is negative.
+void Format(char (&out)[kNameBytes], std::string_view id, char kind, int64_t number) {
   char* p = out;
   char* const end = out + kNameBytes - 1;
   const auto append = [&](std::string_view text) {
@@ -111,18 +122,35 @@ void FormatName(char (&out)[kNameBytes], std::string_view id, int64_t n) {
   append("/tc-");
   append(id);
   append("-");
-  if (n < 0) {
-    append(n == kChannelName ? "q" : "c");
-  } else {
+  if (kind != 0) append({&kind, 1});
+  if (number >= 0) {
     char digits[20];
     size_t at = sizeof(digits);
     do {
-      digits[--at] = static_cast<char>('0' + n % 10);
-      n /= 10;
-    } while (n != 0);
+      digits[--at] = static_cast<char>('0' + number % 10);
+      number /= 10;
+    } while (number != 0);
     append({digits + at, sizeof(digits) - at});
   }
   *p = 0;
+}
+
+}  // namespace
+
+void FormatName(char (&out)[kNameBytes], std::string_view id, int64_t n) {
+  Format(out, id, n == kChannelName ? 'q' : n < 0 ? 'c' : '\0', n);
+}
+
+void FormatSpareName(char (&out)[kNameBytes], std::string_view id, uint32_t row, uint32_t number) {
+  Format(out, id, 's', int64_t{row} * kMaxSpares + number);
+}
+
+void UnlinkSpares(std::string_view id, uint32_t row) {
+  char name[kNameBytes];
+  for (uint32_t number = 0; number < kMaxSpares; ++number) {
+    FormatSpareName(name, id, row, number);
+    UnlinkName(name);
+  }
 }
 
 void UnlinkName(const char (&name)[kNameBytes]) {
@@ -167,14 +195,17 @@ int RegisterPool(std::string_view id, uint32_t slots) {
     entries[i].id[length] = 0;
     entries[i].slots.store(slots);
     entries[i].exports.store(nullptr);
+    entries[i].spare_rows.store(nullptr);
     entries[i].pid.store(getpid());
     return i;
   }
   return -1;
 }
 
-void SetPoolExports(int handle, const ExportEntry* exports) {
+void SetPoolExtras(int handle, const ExportEntry* exports,
+                   const std::atomic<uint32_t>* spare_rows) {
   entries[handle].exports.store(exports);
+  entries[handle].spare_rows.store(spare_rows);
 }
 
 void UnlinkRegisteredPool(int handle) {
@@ -185,9 +216,14 @@ void UnlinkRegisteredPool(int handle) {
 
 void UnlinkRegistered() {
   const pid_t self = getpid();
+  ending.store(self);
   for (Entry& entry : entries) {
     if (entry.pid.load() == self) UnlinkNames(entry);
   }
+}
+
+bool IsEnding() {
+  return ending.load() == getpid();
 }
 
 }  // namespace tilecast::shm

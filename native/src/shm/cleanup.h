@@ -2,6 +2,7 @@
 // Unlinks the pools of this process when it ends: at exit, and on SIGINT, SIGTERM and SIGHUP.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -18,6 +19,13 @@ inline constexpr int64_t kChannelName = -2;
 // object for n < 0 (a channel's for n == kChannelName). Async-signal-safe.
 void FormatName(char (&out)[kNameBytes], std::string_view id, int64_t n);
 
+// A process may stock so many objects that will take the place of slots' objects which are handed
+// over; they are named by row and number.
+inline constexpr uint32_t kMaxSpares = 16;
+void FormatSpareName(char (&out)[kNameBytes], std::string_view id, uint32_t row, uint32_t number);
+// Removes the names of a row's spare objects. Async-signal-safe.
+void UnlinkSpares(std::string_view id, uint32_t row);
+
 // Removes a name as FormatName writes it. Async-signal-safe.
 void UnlinkName(const char (&name)[kNameBytes]);
 // Removes an export's name if it still is that object's: whoever reads it may have removed it, and
@@ -33,8 +41,8 @@ void UnlinkExport(const ExportEntry& entry);
 // exit, and the exit hook then cleans up. A handler that is installed later replaces ours, to the
 // same effect.
 int RegisterPool(std::string_view id, uint32_t slots);
-// Names that go with the pool's; the entries must stay mapped until the pool is unlinked.
-void SetPoolExports(int handle, const ExportEntry* exports);
+// Names that go with the pool's; both must stay mapped until the pool is unlinked.
+void SetPoolExtras(int handle, const ExportEntry* exports, const std::atomic<uint32_t>* spare_rows);
 // Unlinks the pool's names and forgets it.
 void UnlinkRegisteredPool(int handle);
 inline constexpr int kMaxRegistered = 256;
@@ -43,5 +51,7 @@ inline constexpr uint32_t kChannelSlots = UINT32_MAX;
 // Unlinks every registered pool that this very process made: after a fork the child's exit must not
 // take the parent's pools. Async-signal-safe.
 void UnlinkRegistered();
+// UnlinkRegistered was called in this process: who makes a name afterwards removes it again.
+bool IsEnding();
 
 }  // namespace tilecast::shm

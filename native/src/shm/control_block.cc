@@ -116,6 +116,8 @@ bool ControlBlock::Claim(uint32_t slot, uint32_t& generation) {
   if ((free_[slot / 64].fetch_and(~bit) & bit) == 0) return false;
   uint64_t word = slots_[slot].word.load(std::memory_order_acquire);
   while (Holders(word) == 0) {
+    // Given only by holders: if it is not now, it is not when the exchange succeeds either.
+    if (IsGiven(slots_[slot].object.load())) return false;
     const uint64_t next = (uint64_t{Generation(word) + 1} << 32) | self_;
     if (!slots_[slot].word.compare_exchange_weak(word, next)) continue;
     generation = Generation(next);
@@ -208,12 +210,18 @@ ControlBlock::Change ControlBlock::DropLease(uint32_t slot, uint32_t generation)
                               Count(generation, 0));  // fails when a new loan began meanwhile
   if ((Holders(word) & self_) == 0) return Change::kStale;
   if (Holders(word) != self_) return Change::kShared;
-  MarkFree(slot);
-  return Change::kFreed;
+  return MarkFree(slot) ? Change::kFreed : Change::kGiven;
 }
 
-void ControlBlock::MarkFree(uint32_t slot) {
+bool ControlBlock::MarkFree(uint32_t slot) {
   header_->in_use.fetch_sub(1, std::memory_order_relaxed);
+  // Whoever gave it away did so before giving up the lease, and was a holder before us, or is us.
+  if (IsGiven(slots_[slot].object.load())) return false;
+  Offer(slot);
+  return true;
+}
+
+void ControlBlock::Offer(uint32_t slot) {
   free_[slot / 64].fetch_or(uint64_t{1} << (slot % 64));
   uint64_t recent = header_->recent.load(std::memory_order_relaxed);
   while (!header_->recent.compare_exchange_weak(recent, (recent << 16) | (slot + 1))) {
@@ -228,16 +236,48 @@ uint32_t ControlBlock::CountFree() const {
   return count;
 }
 
-uint32_t ControlBlock::Reclaim(uint32_t row) {
+void ControlBlock::GiveAway(uint32_t slot) {
+  if (!IsGiven(slots_[slot].object.fetch_or(1))) {
+    header_->handed_over.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+bool ControlBlock::IsMissing(uint32_t slot) const {
+  return Holders(slots_[slot].word.load()) == 0 && IsGiven(slots_[slot].object.load());
+}
+
+bool ControlBlock::TakeMissing(uint32_t slot, uint32_t& generation) {
+  uint64_t word = slots_[slot].word.load();
+  while (Holders(word) == 0) {
+    if (!IsGiven(slots_[slot].object.load())) return false;
+    // A generation of its own: readers without a lease must not take the new object's pixels for
+    // the old ones, and a second attempt must not end the first one.
+    const uint64_t next = (uint64_t{Generation(word) + 1} << 32) | self_;
+    if (!slots_[slot].word.compare_exchange_weak(word, next)) continue;
+    generation = Generation(next);
+    counts_[slot].store(Count(generation, 1));
+    return true;
+  }
+  return false;
+}
+
+void ControlBlock::EndMissing(uint32_t slot, uint32_t generation, bool renewed) {
+  if (renewed) {
+    const uint64_t object = slots_[slot].object.load();
+    slots_[slot].object.store((Epoch(object) + 1) << 1);
+  }
+  counts_[slot].store(Count(generation, 0));
+  slots_[slot].word.fetch_and(~uint64_t{self_});
+  if (renewed) Offer(slot);
+}
+
+void ControlBlock::Reclaim(uint32_t row) {
   const uint32_t bit = uint32_t{1} << row;
-  uint32_t freed = 0;
   for (uint32_t slot = 0; slot < count_; ++slot) {
     if ((Holders(slots_[slot].word.load()) & bit) == 0) continue;
     if (Holders(slots_[slot].word.fetch_and(~uint64_t{bit})) != bit) continue;
     MarkFree(slot);
-    ++freed;
   }
-  return freed;
 }
 
 void ControlBlock::Repair() {
@@ -246,7 +286,7 @@ void ControlBlock::Repair() {
     const uint64_t bit = uint64_t{1} << (slot % 64);
     if (Holders(slots_[slot].word.load()) != 0) {
       ++in_use;
-    } else if ((free_[slot / 64].load() & bit) == 0) {
+    } else if ((free_[slot / 64].load() & bit) == 0 && !IsGiven(slots_[slot].object.load())) {
       free_[slot / 64].fetch_or(bit);
     }
   }

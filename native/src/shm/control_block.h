@@ -15,7 +15,7 @@
 
 namespace tilecast::shm {
 
-inline constexpr uint32_t kPoolLayoutVersion = 2;
+inline constexpr uint32_t kPoolLayoutVersion = 3;
 inline constexpr ObjectKind kPoolKind{"tile pool", 'c', kPoolMagic, kPoolLayoutVersion};
 // Each slot is a mapping of its own; Linux allows 65530 of them in a process by default
 // (vm.max_map_count).
@@ -39,7 +39,12 @@ struct ControlHeader {
   std::atomic<uint32_t> attached;
   uint32_t reserved2;
   SharedEvent freed;  // a slot became free, or the pool closed
-  uint64_t reserved3[6];
+  SharedEvent given;  // a slot waits for a new object
+  // Bit r: the process of row r may have named spare objects.
+  std::atomic<uint32_t> spare_rows;
+  uint32_t reserved3;
+  std::atomic<uint64_t> handed_over;  // counter, for reports
+  uint64_t reserved4[3];
 };
 
 // One cache line a slot, so that threads working on neighbours do not disturb each other.
@@ -47,7 +52,12 @@ struct SlotEntry {
   // generation << 32 | holders: bit r is set while the process of row r holds leases. No holder
   // means free. One word, so that taking away what a dead process held is one idempotent change.
   std::atomic<uint64_t> word;
-  uint64_t reserved[7];
+  // epoch << 1 | given. The epoch counts the objects that this slot has had; a process whose
+  // mapping is of another epoch maps the slot anew before it uses it. Given: the object belongs to
+  // somebody else, and the slot is lent again only after it got another one. Changed by holders of
+  // a lease only, so that it stands still for a holder but for `given` becoming true.
+  std::atomic<uint64_t> object;
+  uint64_t reserved[6];
 };
 
 enum class ExportState : uint32_t { kEmpty = 0, kClaimed = 1, kLive = 2 };
@@ -73,8 +83,12 @@ static_assert(offsetof(ControlHeader, in_use) == 208);
 static_assert(offsetof(ControlHeader, peak_in_use) == 212);
 static_assert(offsetof(ControlHeader, attached) == 256);
 static_assert(offsetof(ControlHeader, freed) == 264);
+static_assert(offsetof(ControlHeader, given) == 272);
+static_assert(offsetof(ControlHeader, spare_rows) == 280);
+static_assert(offsetof(ControlHeader, handed_over) == 288);
 static_assert(sizeof(ControlHeader) == 320);
-static_assert(offsetof(SlotEntry, word) == 0 && sizeof(SlotEntry) == 64);
+static_assert(offsetof(SlotEntry, word) == 0 && offsetof(SlotEntry, object) == 8);
+static_assert(sizeof(SlotEntry) == 64);
 static_assert(offsetof(ExportEntry, inode) == 8 && offsetof(ExportEntry, slot) == 16);
 static_assert(offsetof(ExportEntry, generation) == 20 && offsetof(ExportEntry, reader_pid) == 24);
 static_assert(offsetof(ExportEntry, copied) == 28 &&
@@ -87,6 +101,12 @@ constexpr uint32_t Generation(uint64_t word) {
 constexpr uint32_t Holders(uint64_t word) {
   return static_cast<uint32_t>(word);
 }
+constexpr bool IsGiven(uint64_t object) {
+  return (object & 1) != 0;
+}
+constexpr uint64_t Epoch(uint64_t object) {
+  return object >> 1;
+}
 
 // This process's view of a control object; does not own the mapping. Every method is safe from any
 // thread, and lock-free but for one case: a thread that takes this process's first lease on another
@@ -94,7 +114,8 @@ constexpr uint32_t Holders(uint64_t word) {
 // its next instruction.
 class ControlBlock {
  public:
-  enum class Change { kStale, kShared, kFreed };
+  // kGiven: the last lease is gone, and the slot waits for a new object.
+  enum class Change { kStale, kShared, kFreed, kGiven };
 
   static uint64_t BytesFor(uint32_t slots);
   // Lays out a fresh (zeroed) object of BytesFor(slots) bytes and enters this process in row 0.
@@ -115,12 +136,27 @@ class ControlBlock {
   // One lease less of those that this process holds; kStale when it holds none of that generation.
   Change DropLease(uint32_t slot, uint32_t generation);
   uint64_t word(uint32_t slot) const { return slots_[slot].word.load(std::memory_order_acquire); }
+  uint64_t epoch(uint32_t slot) const {
+    return Epoch(slots_[slot].object.load(std::memory_order_acquire));
+  }
   // Free slots at this moment, by the bitmap.
   uint32_t CountFree() const;
 
+  // The slot's object now belongs to somebody else. The caller holds a lease of the loan, or is
+  // about to take that of a dead process away.
+  void GiveAway(uint32_t slot);
+  // Nobody holds the slot, and its object was given away.
+  bool IsMissing(uint32_t slot) const;
+  // Holds a missing slot, with a lease that nobody else can have; false when it is not missing (any
+  // more).
+  bool TakeMissing(uint32_t slot, uint32_t& generation);
+  // Ends TakeMissing: with `renewed` the slot has another object now (this process maps it already)
+  // and is free, without it is still missing.
+  void EndMissing(uint32_t slot, uint32_t generation, bool renewed);
+
   // Takes away every lease of a row: of a dead process (under the Janitor's lock), or of this one
-  // as it leaves. Returns how many slots became free.
-  uint32_t Reclaim(uint32_t row);
+  // as it leaves.
+  void Reclaim(uint32_t row);
   // Sets the bit of every free slot whose bit is missing (a process that dies between clearing it
   // and taking the slot would hide the slot), and recounts the slots in use.
   void Repair();
@@ -131,10 +167,13 @@ class ControlBlock {
   ExportEntry* exports() const { return exports_; }
   ControlHeader& header() const { return *header_; }
   int row() const { return row_; }
+  uint32_t slots() const { return count_; }
 
  private:
   bool Claim(uint32_t slot, uint32_t& generation);
-  void MarkFree(uint32_t slot);
+  // After the last lease: false when the slot waits for a new object.
+  bool MarkFree(uint32_t slot);
+  void Offer(uint32_t slot);
 
   ControlHeader* header_;
   std::byte* memory_;

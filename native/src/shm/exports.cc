@@ -111,12 +111,14 @@ ExportReport ExportTable::Add(uint32_t slot, uint32_t generation, std::string na
 }
 
 template <class F>
-std::optional<ExportTable::Removed> ExportTable::RemoveIf(F&& wanted) {
+std::optional<ExportTable::Removed> ExportTable::RemoveIf(F&& wanted, bool give_away) {
   for (uint32_t i = 0; i < kMaxExports; ++i) {
     ExportEntry& entry = control_.exports()[i];
     uint64_t live = Own(ExportState::kLive);
     if (entry.owner.load() != live || !wanted(entry)) continue;
     if (!entry.owner.compare_exchange_strong(live, Own(ExportState::kClaimed))) continue;
+    // First: from here on, whoever clears up after us takes the object for given away as well.
+    if (give_away && entry.copied == 0) control_.GiveAway(entry.slot);
     UnlinkExport(entry);
     const Removed removed{entry.slot, entry.generation, entry.copied == 0};
     entry.inode = 0;
@@ -130,6 +132,10 @@ std::optional<ExportTable::Removed> ExportTable::Remove(const std::string& name)
   return RemoveIf([&](const ExportEntry& entry) { return name == entry.name; });
 }
 
+std::optional<ExportTable::Removed> ExportTable::GiveAway(const std::string& name) {
+  return RemoveIf([&](const ExportEntry& entry) { return name == entry.name; }, true);
+}
+
 std::optional<ExportTable::Removed> ExportTable::RemoveOneOfDeadReader() {
   return RemoveIf([](const ExportEntry& entry) {
     return entry.reader_pid != 0 && !IsAlive({entry.reader_pid, entry.reader_start_time, 0});
@@ -141,6 +147,12 @@ void ExportTable::RemoveRow(ControlBlock& control, uint32_t row) {
     ExportEntry& entry = control.exports()[i];
     const uint64_t owner = entry.owner.load();
     if (owner == 0 || static_cast<uint32_t>(owner >> 32) != row) continue;
+    // A claimed entry may be one that was being made, or one whose lease is gone already. Giving
+    // the object of a slot away needs a lease of it: that of the dead process, which is still
+    // there.
+    const uint64_t word = entry.slot < control.slots() ? control.word(entry.slot) : 0;
+    const bool leased = (Holders(word) >> row & 1) != 0 && Generation(word) == entry.generation;
+    if (entry.inode != 0 && entry.copied == 0 && leased) control.GiveAway(entry.slot);
     UnlinkExport(entry);
     entry.inode = 0;
     entry.owner.store(0);

@@ -38,14 +38,17 @@ class ExportTable {
   ExportReport Add(uint32_t slot, uint32_t generation, std::string name, uint32_t reader_pid);
   // Removes an export of this process. Nothing where there is none of this name.
   std::optional<Removed> Remove(const std::string& name);
+  // The same, and the exported object now belongs to its reader.
+  std::optional<Removed> GiveAway(const std::string& name);
   // An export of this process whose reader is dead, removed.
   std::optional<Removed> RemoveOneOfDeadReader();
-  // All exports of a row; their leases go with the row's.
+  // All exports of a row; their leases go with the row's. Whether a reader has kept the memory is
+  // what only the process that exported it would have heard: the objects are given away.
   static void RemoveRow(ControlBlock& control, uint32_t row);
 
  private:
   template <class F>
-  std::optional<Removed> RemoveIf(F&& wanted);
+  std::optional<Removed> RemoveIf(F&& wanted, bool give_away = false);
   uint64_t Own(ExportState state) const {
     return uint64_t{static_cast<uint32_t>(control_.row())} << 32 | static_cast<uint32_t>(state);
   }

@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <exception>
-#include <mutex>
+#include <fstream>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -60,11 +60,34 @@ void Prefault(std::byte* memory, uint64_t bytes) {
   }
 }
 
+// Allocating beyond the machine's memory is not an error of /dev/shm, which may be as large as
+// that: it is the end of some process. What is left must be more than what is asked for.
+bool HasMemory(uint64_t bytes) {
+  struct statvfs shm{};
+  if (statvfs("/dev/shm", &shm) == 0 && uint64_t{shm.f_bavail} * shm.f_frsize < bytes) return false;
+  std::ifstream meminfo("/proc/meminfo");
+  for (std::string key; meminfo >> key;) {
+    uint64_t kib = 0;
+    if (key == "MemAvailable:" && meminfo >> kib) return kib * 1024 > 2 * bytes;
+  }
+  return true;
+}
+
+std::unique_ptr<std::atomic<uint64_t>[]> Epochs(uint32_t slots, uint64_t value) {
+  auto epochs = std::make_unique<std::atomic<uint64_t>[]>(slots);
+  for (uint32_t slot = 0; slot < slots; ++slot) epochs[slot].store(value);
+  return epochs;
+}
+
 }  // namespace
 
 SlotMemory::SlotMemory(uint64_t slot_bytes, uint32_t slots, uint64_t control_bytes,
                        const Format& format)
-    : slot_bytes_(slot_bytes), slots_(slots), control_bytes_(control_bytes), maker_pid_(getpid()) {
+    : slot_bytes_(slot_bytes),
+      slots_(slots),
+      control_bytes_(control_bytes),
+      maker_pid_(getpid()),
+      mapped_(Epochs(slots, 0)) {
   try {
     Allocate(format);
   } catch (...) {
@@ -80,6 +103,7 @@ SlotMemory::SlotMemory(OpenedObject control)
       control_bytes_(control.bytes),
       maker_pid_(0),
       id_(control.header().id),
+      mapped_(Epochs(slots_, kNowhere)),
       control_fd_(control.fd),
       control_(control.memory) {}
 
@@ -104,8 +128,8 @@ void SlotMemory::Unlink() {
   registered_ = -1;
 }
 
-void SlotMemory::SetExports(const ExportEntry* exports) {
-  if (registered_ >= 0) SetPoolExports(registered_, exports);
+void SlotMemory::SetExtras(const ExportEntry* exports, const std::atomic<uint32_t>* spare_rows) {
+  if (registered_ >= 0) SetPoolExtras(registered_, exports, spare_rows);
 }
 
 void SlotMemory::Reserve() {
@@ -144,19 +168,148 @@ void SlotMemory::Allocate(const Format& format) {
   MakeSlots();
 }
 
-void SlotMemory::MapSlots(bool writable) {
+void SlotMemory::MapSlots(bool writable, const EpochOf& epoch) {
+  writable_ = writable;
   Reserve();
-  for (uint32_t n = 0; n < slots_; ++n) MapExisting(n, writable);
+  for (uint32_t n = 0; n < slots_; ++n) {
+    // Read before the name is opened, so that what is mapped is this object or a later one: taken
+    // for an older one, it is mapped once more.
+    const uint64_t before = epoch(n);
+    try {
+      if (before == kNowhere) {
+        MapNothing(n);
+      } else {
+        MapExisting(n);
+      }
+    } catch (const Error&) {
+      if (epoch(n) == before) throw;
+      MapNothing(n);  // it was handed over meanwhile, and is followed when it is used
+      continue;
+    }
+    mapped_[n].store(before);
+  }
 }
 
-void SlotMemory::MapExisting(uint32_t n, bool writable) {
+void SlotMemory::MapNothing(uint32_t slot) {
+  // Readers without a lease may be reading: zeros are not what they take for pixels, since their
+  // loan is over, but a fault would be the end of the process.
+  mmap(base_ + slot * slot_bytes_, slot_bytes_, PROT_READ | (writable_ ? PROT_WRITE : 0),
+       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
+void SlotMemory::LetGo(uint32_t slot) {
+  const std::lock_guard lock(map_mutex_);
+  if (mapped_[slot].exchange(kNowhere) != kNowhere) MapNothing(slot);
+}
+
+void SlotMemory::Tidy(const EpochOf& epoch) {
+  for (uint32_t slot = 0; slot < slots_; ++slot) {
+    const uint64_t now = epoch(slot);
+    if (now == mapped_[slot].load()) continue;
+    if (now != kNowhere) {
+      try {
+        MapAnew(slot, now);
+      } catch (const Error&) {
+        // Who uses the slot meets the same error, and can tell it.
+      }
+      continue;
+    }
+    // With the lock, under which a holder that comes now maps the slot: it waits, and then maps it.
+    const std::lock_guard lock(map_mutex_);
+    const uint64_t mapped = mapped_[slot].load();
+    if (mapped == kNowhere || epoch(slot) != kNowhere) continue;
+    mapped_[slot].store(kNowhere);
+    MapNothing(slot);
+  }
+}
+
+void SlotMemory::MapAnew(uint32_t slot, uint64_t epoch) {
+  const std::lock_guard lock(map_mutex_);
+  const uint64_t mapped = mapped_[slot].load();
+  if (mapped != kNowhere && mapped >= epoch) return;  // another thread did
+  MapExisting(slot);
+  mapped_[slot].store(epoch, std::memory_order_release);
+}
+
+std::optional<SlotMemory::Spare> SlotMemory::MakeSpare(uint32_t row, uint32_t number,
+                                                       int& error) const {
+  if (!HasMemory(slot_bytes_)) {
+    error = ENOSPC;
+    return std::nullopt;
+  }
+  char name[kNameBytes];
+  FormatSpareName(name, id_, row, number);
+  const int fd = shm_open(name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+  if (fd < 0) {
+    error = errno;
+    return std::nullopt;
+  }
+  void* memory = MAP_FAILED;
+  error =
+      ftruncate(fd, static_cast<off_t>(slot_bytes_)) != 0 ? errno : AllocateBlocks(fd, slot_bytes_);
+  if (error == 0) {
+    memory = mmap(nullptr, slot_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED) error = errno;
+  }
+  close(fd);
+  if (error != 0) {
+    UnlinkName(name);
+    return std::nullopt;
+  }
+  Prefault(static_cast<std::byte*>(memory), slot_bytes_);
+  return Spare{row, number, static_cast<std::byte*>(memory)};
+}
+
+void SlotMemory::DropSpare(const Spare& spare) const {
+  char name[kNameBytes];
+  FormatSpareName(name, id_, spare.row, spare.number);
+  UnlinkName(name);
+  munmap(spare.memory, slot_bytes_);
+}
+
+bool SlotMemory::PutInPlace(const Spare& spare, uint32_t slot, uint64_t epoch) {
+  char from[kNameBytes], to[kNameBytes];
+  FormatSpareName(from, id_, spare.row, spare.number);
+  FormatName(to, id_, slot);
+  const std::string folder = "/dev/shm";
+  if (rename((folder + from).c_str(), (folder + to).c_str()) != 0) {
+    DropSpare(spare);
+    return false;
+  }
+  const std::lock_guard lock(map_mutex_);
+  std::byte* at = base_ + slot * slot_bytes_;
+  mapped_[slot].store(kNowhere);
+#ifdef __linux__
+  // Takes the page table along: nobody pays for first touches again.
+  if (mremap(spare.memory, slot_bytes_, slot_bytes_, MREMAP_MAYMOVE | MREMAP_FIXED, at) == at) {
+    mapped_[slot].store(epoch, std::memory_order_release);
+    return true;
+  }
+#endif
+  munmap(spare.memory, slot_bytes_);
+  try {
+    MapExisting(slot);
+  } catch (const Error&) {
+    return false;
+  }
+  mapped_[slot].store(epoch, std::memory_order_release);
+  return true;
+}
+
+void SlotMemory::UnlinkSlot(uint32_t slot) const {
+  char name[kNameBytes];
+  FormatName(name, id_, slot);
+  UnlinkName(name);
+}
+
+void SlotMemory::MapExisting(uint32_t n) {
   char name[kNameBytes];
   FormatName(name, id_, n);
   const auto fail = [&](Code code, const std::string& why) {
     return Error(code, "slot " + std::to_string(n) + " of the tile pool " + id_ +
                            " cannot be mapped: " + why);
   };
-  const int fd = shm_open(name, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC, 0);
+  const int fd = shm_open(name, (writable_ ? O_RDWR : O_RDONLY) | O_CLOEXEC, 0);
   if (fd < 0) throw fail(Code::kPoolNotFound, std::strerror(errno));
   struct stat status{};
   const bool known = fstat(fd, &status) == 0;
@@ -166,14 +319,14 @@ void SlotMemory::MapExisting(uint32_t n, bool writable) {
                                        " bytes, expected " + std::to_string(slot_bytes_));
   }
   std::byte* at = base_ + n * slot_bytes_;
-  const int protection = PROT_READ | (writable ? PROT_WRITE : 0);
+  const int protection = PROT_READ | (writable_ ? PROT_WRITE : 0);
   void* memory = mmap(at, slot_bytes_, protection, MAP_SHARED | MAP_FIXED, fd, 0);
   const int err = errno;
   close(fd);
   if (memory == MAP_FAILED) throw fail(Code::kPoolMemory, std::strerror(err));
 #ifdef MADV_POPULATE_READ
   // Enters the pages, which exist already, into this process's page table.
-  madvise(at, slot_bytes_, writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+  madvise(at, slot_bytes_, writable_ ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
 #endif
 }
 

@@ -33,7 +33,7 @@ std::string_view IdOf(std::string_view name) {
   if (!IsId(id) || name[kIdAt + kIdLength] != '-') return {};
   std::string_view rest = name.substr(kIdAt + kIdLength + 1);
   if (rest == "c" || rest == "q") return id;
-  if (rest[0] == 'x') rest.remove_prefix(1);
+  if (rest[0] == 'x' || rest[0] == 's') rest.remove_prefix(1);
   const bool number = !rest.empty() && rest.size() <= 5 &&
                       rest.find_first_not_of("0123456789") == std::string_view::npos;
   return number ? id : std::string_view{};

@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <string>
@@ -102,7 +103,15 @@ bool TilePool::TryLoan(Loan& loan) {
   if (impl_->IsClosed()) throw impl_->Closed();
   impl_->MustAllow(PoolAccess::kWrite, "loan");
   if (impl_->waiting.load() != 0) return false;
-  return impl_->control.TryTake(loan.slot, loan.generation);
+  if (!impl_->control.TryTake(loan.slot, loan.generation)) return false;
+  try {
+    impl_->Follow(loan.slot);
+  } catch (...) {
+    impl_->Drop(loan);
+    if (impl_->IsClosed()) throw impl_->Closed();
+    throw;
+  }
+  return true;
 }
 
 Loan TilePool::LoanBlocking(const std::atomic<bool>* cancel) {
@@ -133,7 +142,7 @@ void TilePool::LoanManyBlocking(uint32_t count, Loan* loans, const std::atomic<b
   if (!self.granted) impl_->control.header().waits.fetch_add(1, std::memory_order_relaxed);
   while (!self.granted) {
     const bool closed = impl_->IsClosed();
-    if (closed || (cancel != nullptr && cancel->load())) {
+    if (closed || self.hopeless || (cancel != nullptr && cancel->load())) {
       impl_->Remove(place);
       if (!closed) impl_->Serve(ready);  // those behind us may fit now
       lock.unlock();
@@ -142,6 +151,7 @@ void TilePool::LoanManyBlocking(uint32_t count, Loan* loans, const std::atomic<b
         delete waiter;
       }
       if (closed) throw impl_->Closed();
+      if (self.hopeless) throw impl_->NoMemory();
       throw Error(Code::kCancelled,
                   "waiting for a slot of pool " + impl_->memory.id() + " was cancelled");
     }
@@ -193,19 +203,27 @@ void TilePool::AddLease(Loan loan) {
   if (loan.slot >= impl_->slots || !impl_->control.AddLease(loan.slot, loan.generation)) {
     throw impl_->Stale(loan, "addLease");
   }
+  try {
+    impl_->Follow(loan.slot);
+  } catch (...) {
+    Release(loan);
+    if (impl_->IsClosed()) throw impl_->Closed();
+    throw;
+  }
 }
 
 void TilePool::Release(Loan loan) {
   impl_->MustAllow(PoolAccess::kRead, "release");
   if (loan.slot >= impl_->slots) throw impl_->Stale(loan, "release");
-  switch (impl_->control.DropLease(loan.slot, loan.generation)) {
+  switch (impl_->Drop(loan)) {
     case shm::ControlBlock::Change::kStale:
       throw impl_->Stale(loan, "release");
-    case shm::ControlBlock::Change::kShared:
-      return;
     case shm::ControlBlock::Change::kFreed:
       impl_->ServeIfAnyWait();
-      impl_->NotifyOthers();
+      return;
+    case shm::ControlBlock::Change::kShared:
+    case shm::ControlBlock::Change::kGiven:
+      return;
   }
 }
 
@@ -214,8 +232,18 @@ bool TilePool::IsCurrent(Loan loan) const {
 #ifndef __SANITIZE_THREAD__                             // which does not know fences
   std::atomic_thread_fence(std::memory_order_acquire);  // pixels read before stay before
 #endif
-  const uint64_t word = impl_->control.word(loan.slot);
-  return shm::Generation(word) == loan.generation && shm::Holders(word) != 0;
+  const auto current = [&] {
+    const uint64_t word = impl_->control.word(loan.slot);
+    return shm::Generation(word) == loan.generation && shm::Holders(word) != 0;
+  };
+  if (!current()) return false;
+  try {
+    impl_->Follow(loan.slot);
+  } catch (const Error&) {
+    return false;  // the names are gone: what is mapped may be what was handed over
+  }
+  // While the loan lasts the object stands still, so that this one is what has been mapped.
+  return current();
 }
 
 PoolExport TilePool::Export(Loan loan, const std::string& name, uint32_t reader_pid) {
@@ -239,8 +267,24 @@ bool TilePool::Unexport(const std::string& name) {
   return true;
 }
 
+bool TilePool::HandOver(const std::string& name) {
+  impl_->MustAllow(PoolAccess::kRead, "handOver");
+  const auto removed = impl_->exports.GiveAway(name);
+  if (!removed) return false;
+  if (!removed->leased) return true;  // a copy is nobody else's
+  if (impl_->access == PoolAccess::kWrite) impl_->renewal.Wake();
+  Release({removed->slot, removed->generation});
+  return true;
+}
+
+void TilePool::ThrowEnd() const {
+  throw impl_->IsClosed() ? impl_->Closed() : impl_->NoMemory();
+}
+
 uint32_t TilePool::ReclaimDead() {
-  return impl_->ReclaimDead();
+  const uint32_t dead = impl_->ReclaimDead();
+  if (dead != 0 && impl_->access == PoolAccess::kWrite) impl_->renewal.RenewAll();
+  return dead;
 }
 
 void TilePool::WakeAll() {
@@ -259,6 +303,7 @@ void TilePool::Close() {
       impl_->memory.Unlink();
     }
   }
+  impl_->renewal.Stop();
   if (impl_->made_here) impl_->freed().NotifyAlways();
   impl_->DropWaiters();
 }
@@ -294,6 +339,10 @@ PoolStats TilePool::Stats() const {
   for (uint32_t slot = 0; slot < impl_->slots; ++slot) {
     stats.free += shm::Holders(impl_->control.word(slot)) == 0 ? 1 : 0;
   }
+  stats.missing = impl_->CountMissing();
+  stats.free -= std::min(stats.free, stats.missing);
+  stats.spares = impl_->renewal.spares();
+  stats.handed_over = header.handed_over.load(std::memory_order_relaxed);
   const shm::ProcessTable processes = impl_->control.processes();
   for (uint32_t row = 0; row < processes.count(); ++row) {
     stats.processes += processes.IsTaken(row) ? 1 : 0;

@@ -42,7 +42,10 @@ struct PoolStats {
   uint64_t loans = 0;  // since creation
   uint64_t waits = 0;  // loans that had to wait
   uint32_t peak_in_use = 0;
-  uint32_t processes = 0;  // attached ones, the creator included
+  uint32_t processes = 0;    // attached ones, the creator included
+  uint64_t handed_over = 0;  // slots' objects that were given away
+  uint32_t missing = 0;      // slots that wait for a new object; neither free nor on loan
+  uint32_t spares = 0;       // objects that this process has ready for them, of slot_bytes each
 };
 
 // All methods are safe from any thread. A forked child must not loan or release: its process has no
@@ -78,7 +81,8 @@ class TilePool {
   // lock-free. Throws kPoolClosed.
   bool TryLoan(Loan& loan);
   // Blocks until a slot is free; throws kPoolClosed when the pool is closed, kCancelled when
-  // *cancel becomes true (checked on WakeAll).
+  // *cancel becomes true (checked on WakeAll), kPoolMemory when slots were handed over and for some
+  // seconds there was no memory for new ones, so that fewer slots are left than are wanted.
   Loan LoanBlocking(const std::atomic<bool>* cancel);
   // Takes `count` slots at once or waits holding none: jobs that each reserve their peak never wait
   // for each other while holding slots. Waiters are served strictly in order of arrival, so a large
@@ -87,14 +91,17 @@ class TilePool {
   void LoanManyBlocking(uint32_t count, Loan* loans, const std::atomic<bool>* cancel);
 
   // A loan for those who cannot block (an event loop). `done` is called once: with the loan, which
-  // then belongs to the callee, or with null when the pool closes. It waits in the same queue as
-  // the blocking loans. The call comes from any thread, also from inside LoanAsync, and never under
-  // the pool's lock. Throws kPoolClosed.
+  // then belongs to the callee, or with null where LoanBlocking throws: ThrowEnd says why. It waits
+  // in the same queue as the blocking loans. The call comes from any thread, also from inside
+  // LoanAsync, and never under the pool's lock. Throws kPoolClosed.
   using LoanCallback = void (*)(void* context, const Loan* loan);
   void LoanAsync(LoanCallback done, void* context);
   // Withdraws the oldest waiting LoanAsync of `context`. False when none waits: `done` was called,
   // or is being called.
   bool CancelAsync(const void* context);
+
+  // Throws kPoolClosed or kPoolMemory: why a LoanAsync got none.
+  [[noreturn]] void ThrowEnd() const;
 
   // Adds a lease to a loaned slot (a second reader); each lease needs its own Release.
   // kSlotReleased when the loan is stale.
@@ -112,6 +119,15 @@ class TilePool {
   PoolExport Export(Loan loan, const std::string& name = "", uint32_t reader_pid = 0);
   // False when this process has no export of that name (any more).
   bool Unexport(const std::string& name);
+
+  // Ends an export whose reader keeps the memory: the object stays with whoever mapped it, the name
+  // goes, the export's lease ends, and when the slot's last lease does, a thread gives the slot a
+  // fresh object in the old one's place. Until then the slot is neither free nor on loan
+  // (PoolStats::missing), also where there is no memory for a new object. Nothing is ever written
+  // into the old object through the pool; who still holds a lease must not write either. An export
+  // that was a copy is merely forgotten. False when this process has no export of that name (any
+  // more).
+  bool HandOver(const std::string& name);
 
   // Gives back what dead processes hold. Happens on its own every lease period, and when a loan
   // finds no slot. Returns the number of dead processes.

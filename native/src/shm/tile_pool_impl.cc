@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "shm/cleanup.h"
 #include "shm/sweep.h"
 #include "shm/tile_pool_impl.h"
 
@@ -14,7 +15,13 @@ namespace tilecast {
 void ReclaimRow(shm::ControlBlock& control, uint32_t row) {
   shm::ExportTable::RemoveRow(control, row);
   control.Reclaim(row);
-  control.header().attached.fetch_and(~(uint32_t{1} << row));
+  const uint32_t bit = uint32_t{1} << row;
+  if ((control.header().spare_rows.load() & bit) != 0) {
+    shm::UnlinkSpares(control.header().object.id, row);
+    control.header().spare_rows.fetch_and(~bit);
+  }
+  control.header().attached.fetch_and(~bit);
+  control.header().given.Notify();
 }
 
 TilePool::Impl::Impl(uint64_t bytes, uint32_t count)
@@ -27,9 +34,11 @@ TilePool::Impl::Impl(uint64_t bytes, uint32_t count)
       control(memory.control(), 0),
       exports(control, memory),
       janitor(memory.control_fd(), control.processes()),
+      renewal(
+          control, memory, [this] { return NamesEnded(); }, [this] { freed().Notify(); }),
       slot_bytes(bytes),
       slots(count) {
-  memory.SetExports(control.exports());
+  memory.SetExtras(control.exports(), &control.header().spare_rows);
   SetState(shm::ObjectState::kOpen);
   StartService();
 }
@@ -41,16 +50,36 @@ TilePool::Impl::Impl(shm::OpenedObject object, PoolAccess wanted, int row)
       control(memory.control(), row),
       exports(control, memory),
       janitor(memory.control_fd(), control.processes()),
+      renewal(
+          control, memory, [this] { return NamesEnded(); }, [this] { freed().Notify(); }),
       slot_bytes(memory.slot_bytes()),
       slots(memory.slots()) {
   try {
     if (row >= 0) control.header().attached.fetch_or(uint32_t{1} << row);
-    memory.MapSlots(access == PoolAccess::kWrite);
+    memory.MapSlots(access == PoolAccess::kWrite, [this](uint32_t slot) { return EpochOf(slot); });
     if (row >= 0) StartService();
   } catch (...) {
     if (row >= 0) LeaveTable();
     throw;
   }
+}
+
+bool TilePool::Impl::NamesEnded() const {
+  return control.header().object.state.load() == static_cast<uint32_t>(shm::ObjectState::kClosed) ||
+         (made_here && shm::IsEnding());
+}
+
+shm::ControlBlock::Change TilePool::Impl::Drop(Loan loan) {
+  const auto change = control.DropLease(loan.slot, loan.generation);
+  if (change == shm::ControlBlock::Change::kFreed) NotifyOthers();
+  if (change == shm::ControlBlock::Change::kGiven) control.header().given.Notify();
+  return change;
+}
+
+uint32_t TilePool::Impl::CountMissing() const {
+  uint32_t count = 0;
+  for (uint32_t slot = 0; slot < slots; ++slot) count += control.IsMissing(slot) ? 1 : 0;
+  return count;
 }
 
 void TilePool::Impl::LeaveTable() {
@@ -66,6 +95,7 @@ TilePool::Impl::~Impl() {
     if (service.joinable()) service.detach();
     return;
   }
+  renewal.Stop();
   stop->store(true);
   freed().NotifyAlways();
   if (service.get_id() == std::this_thread::get_id()) {
@@ -108,6 +138,7 @@ void TilePool::Impl::ServiceLoop(Impl* impl, const std::shared_ptr<std::atomic<b
     if (Clock::now() >= beat) {
       beat = Clock::now() + kBeat;
       impl->Beat();
+      if (impl->renewal.LacksMemory()) impl->DropHopeless();
     }
   }
 }
@@ -115,11 +146,12 @@ void TilePool::Impl::ServiceLoop(Impl* impl, const std::shared_ptr<std::atomic<b
 void TilePool::Impl::Beat() {
   ReclaimDead();
   while (const auto removed = exports.RemoveOneOfDeadReader()) {
-    if (removed->leased && control.DropLease(removed->slot, removed->generation) ==
-                               shm::ControlBlock::Change::kFreed) {
-      NotifyOthers();  // our own waiters: this thread serves them next
-    }
+    // Our own waiters: this thread serves them next.
+    if (removed->leased) Drop({removed->slot, removed->generation});
   }
+  memory.Tidy([this](uint32_t slot) { return EpochOf(slot); });
+  // What a dead process gave away, or this one could not yet renew.
+  if (access == PoolAccess::kWrite && CountMissing() != 0) renewal.Wake();
   shm::SweepNowAndThen();
 }
 
@@ -151,12 +183,14 @@ void TilePool::Impl::MustAllow(PoolAccess most, const char* doing) const {
                                                : "by an observer, who can neither loan nor lease"));
 }
 
-void TilePool::Impl::DropWaiters() {
+template <class F>
+void TilePool::Impl::DropIf(F&& wanted) {
   std::vector<PoolWaiter*> dropped;
   {
     const std::lock_guard lock(mutex);
     for (auto it = queue.begin(); it != queue.end();) {
       const auto here = it++;
+      if (!wanted(**here)) continue;
       if ((*here)->done != nullptr) {
         dropped.push_back(*here);
         Remove(here);
@@ -169,6 +203,29 @@ void TilePool::Impl::DropWaiters() {
     waiter->done(waiter->context, nullptr);
     delete waiter;
   }
+}
+
+void TilePool::Impl::DropWaiters() {
+  DropIf([](const PoolWaiter&) { return true; });
+}
+
+void TilePool::Impl::DropHopeless() {
+  const uint32_t usable = slots - CountMissing();
+  const auto now = std::chrono::steady_clock::now();
+  DropIf([&](PoolWaiter& waiter) {
+    waiter.hopeless = waiter.count > usable && now - waiter.since > kMemoryPatience;
+    return waiter.hopeless;
+  });
+}
+
+Error TilePool::Impl::NoMemory() const {
+  return Error(Code::kPoolMemory,
+               std::to_string(CountMissing()) + " of the " + std::to_string(slots) +
+                   " slots of the tile pool " + memory.id() +
+                   " were handed over to readers that keep them, and there is no memory for new "
+                   "ones of " +
+                   shm::HumanBytes(slot_bytes) +
+                   ": let viewers keep less (--memory-budget), or enlarge /dev/shm");
 }
 
 Error TilePool::Impl::Stale(Loan loan, const char* doing) const {
@@ -196,8 +253,16 @@ Error TilePool::Impl::Stale(Loan loan, const char* doing) const {
 bool TilePool::Impl::TakeMany(uint32_t count, Loan* loans) {
   if (control.CountFree() < count) return false;
   for (uint32_t n = 0; n < count; ++n) {
-    if (control.TryTake(loans[n].slot, loans[n].generation)) continue;
-    // A loan that began before we queued got in between.
+    if (control.TryTake(loans[n].slot, loans[n].generation)) {
+      try {
+        Follow(loans[n].slot);
+        continue;
+      } catch (const Error&) {
+        // The pool is being closed, or this process may have no more mappings.
+        control.DropLease(loans[n].slot, loans[n].generation);
+      }
+    }
+    // Or a loan that began before we queued got in between.
     while (n-- > 0) control.DropLease(loans[n].slot, loans[n].generation);
     NotifyOthers();  // who looked meanwhile found too few
     return false;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <list>
 #include <memory>
@@ -17,6 +18,7 @@
 #include "shm/exports.h"
 #include "shm/object.h"
 #include "shm/slot_memory.h"
+#include "shm/slot_renewal.h"
 #include "shm/tile_pool.h"
 
 namespace tilecast {
@@ -25,12 +27,17 @@ struct PoolWaiter {
   uint32_t count = 1;
   Loan* loans = nullptr;
   bool granted = false;
+  bool hopeless = false;  // no memory for the slots that it would need
+  std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
   std::condition_variable wake;
   // Set for an asynchronous loan, which has no thread to wake.
   TilePool::LoanCallback done = nullptr;
   void* context = nullptr;
   Loan own_loan;  // where an asynchronous loan is put
 };
+
+// How long a loan waits for slots that were handed over while there is no memory for new ones.
+inline constexpr std::chrono::seconds kMemoryPatience{5};
 
 // Everything that a row of the process table stands for: of a dead process (under the janitor's
 // lock), or of this one as it leaves.
@@ -48,6 +55,7 @@ struct TilePool::Impl {
   shm::ControlBlock control;
   shm::ExportTable exports;
   shm::Janitor janitor;
+  shm::SlotRenewal renewal;
   const uint64_t slot_bytes;
   const uint32_t slots;
   std::atomic<bool> closed{false};
@@ -66,6 +74,8 @@ struct TilePool::Impl {
   std::thread service;
   std::atomic<int64_t> last_reclaim_ms{0};
 
+  // Whether the names are gone, or about to go.
+  bool NamesEnded() const;
   void StartService();
   void LeaveTable();
   static void ServiceLoop(Impl* impl, const std::shared_ptr<std::atomic<bool>>& stop);
@@ -85,8 +95,17 @@ struct TilePool::Impl {
   }
   void MustAllow(PoolAccess most, const char* doing) const;
   void SetState(shm::ObjectState state) {
-    control.header().object.state.store(static_cast<uint32_t>(state), std::memory_order_release);
+    control.header().object.state.store(static_cast<uint32_t>(state));
   }
+  // For a holder of a lease: this process maps the slot's object, not one that was handed over.
+  void Follow(uint32_t slot) { memory.Follow(slot, control.epoch(slot)); }
+  // Gives a lease back, and tells those whom it concerns.
+  shm::ControlBlock::Change Drop(Loan loan);
+  uint64_t EpochOf(uint32_t slot) const {
+    return control.IsMissing(slot) ? shm::SlotMemory::kNowhere : control.epoch(slot);
+  }
+  // Slots that nobody holds and that have no object of the pool's own.
+  uint32_t CountMissing() const;
   [[nodiscard]] Error Closed() const {
     return Error(Code::kPoolClosed, "the tile pool " + memory.id() + " is closed");
   }
@@ -102,6 +121,11 @@ struct TilePool::Impl {
   void ServeIfAnyWait();
   // Ends all waiting. `closed` is set.
   void DropWaiters();
+  // Ends the waiting of those that need slots for which there has been no memory for long.
+  void DropHopeless();
+  template <class F>
+  void DropIf(F&& wanted);
+  [[nodiscard]] Error NoMemory() const;
 };
 
 }  // namespace tilecast

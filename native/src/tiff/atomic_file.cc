@@ -34,13 +34,14 @@ constexpr int kAttempts = 100;
 
 }  // namespace
 
-void AtomicFile::Open(const std::string& path) {
+void AtomicFile::Open(const std::string& path, const std::string& temporary) {
   Discard();
   if (path.empty() || path.find('\0') != std::string::npos) {
     throw Error(Code::kInvalidArgument,
                 path.empty() ? "the path is empty" : "the path holds a zero byte");
   }
   path_ = path;
+  temporary_ = temporary;
   // Told now, and not when everything has been written.
   struct stat st;
   if (path.back() == '/' || (::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode))) {
@@ -56,7 +57,7 @@ void AtomicFile::Open(const std::string& path) {
   }
 #endif
   for (int attempt = 0;; ++attempt) {
-    std::string name = PartialName(path);
+    std::string name = temporary_.empty() ? PartialName(path) : temporary_;
     fd_ = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd_ >= 0) {
       partial_ = std::move(name);
@@ -82,13 +83,17 @@ void AtomicFile::Write(uint64_t offset, const void* data, size_t n) {
   }
 }
 
-void AtomicFile::Commit(bool sync) {
+void AtomicFile::Commit(bool sync, bool exclusive) {
   if (sync && ::fsync(fd_) != 0) throw IoError("sync", path_, errno);
-  if (partial_.empty()) {
+  const std::string self = "/proc/self/fd/" + std::to_string(fd_);
+  if (partial_.empty() && exclusive) {
+    if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path_.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+      throw IoError("create", path_, errno);
+    }
+  } else if (partial_.empty()) {
     // A link cannot replace a file, a rename can.
-    const std::string self = "/proc/self/fd/" + std::to_string(fd_);
     for (int attempt = 0;; ++attempt) {
-      std::string name = PartialName(path_);
+      std::string name = temporary_.empty() ? PartialName(path_) : temporary_;
       if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0) {
         partial_ = std::move(name);
         break;
@@ -102,12 +107,7 @@ void AtomicFile::Commit(bool sync) {
     Discard();
     throw IoError("close", path_, err);
   }
-  if (::rename(partial_.c_str(), path_.c_str()) != 0) {
-    const int err = errno;
-    Discard();
-    throw IoError("rename", path_, err);
-  }
-  partial_.clear();
+  if (!partial_.empty()) Rename(exclusive);
   if (!sync) return;
   // The name is on the disk when its folder is. Some file systems sync no folders: nothing more can
   // be done there.
@@ -115,6 +115,25 @@ void AtomicFile::Commit(bool sync) {
   if (folder < 0) return;
   (void)::fsync(folder);
   ::close(folder);
+}
+
+void AtomicFile::Rename(bool exclusive) {
+  // Of two that make the same name, the system gives it to one link. File systems without links
+  // (exFAT, some network shares) leave a gap of microseconds.
+  if (exclusive && ::link(partial_.c_str(), path_.c_str()) == 0) {
+    Discard();
+    return;
+  }
+  if (exclusive && (errno == EEXIST || ::access(path_.c_str(), F_OK) == 0)) {
+    Discard();
+    throw IoError("create", path_, EEXIST);
+  }
+  if (::rename(partial_.c_str(), path_.c_str()) != 0) {
+    const int err = errno;
+    Discard();
+    throw IoError("rename", path_, err);
+  }
+  partial_.clear();
 }
 
 void AtomicFile::Discard() {

@@ -241,25 +241,37 @@ const FileRange& TiffReader::missing() const {
   return impl_->file.missing();
 }
 
-std::vector<FileRange> TiffReader::PixelRanges(int page, int sample) {
+std::vector<FileRange> TiffReader::PixelRanges(int page, int level, int sample, int64_t y,
+                                               int64_t x, int64_t height, int64_t width) {
   Impl& self = *impl_;
-  const TiffDirectory& d = self.Directory(page);
+  const TiffDirectory& d = self.Level(page, level);
   std::vector<FileRange> ranges;
-  if (sample < 0 || sample >= d.page.samples) return ranges;
+  if (sample < 0 || sample >= d.page.samples || height < 1 || width < 1) return ranges;
   const auto across = static_cast<uint64_t>(d.chunks_across());
   const auto down = static_cast<uint64_t>(d.chunks_down());
   // Each chunk has its entries in the file; decoding says what is wrong with one that claims more.
   if (across > self.file.size() || down > self.file.size() / across) return ranges;
+  const uint64_t plane = d.page.planar ? static_cast<uint64_t>(sample) * across * down : 0;
+  const auto left = static_cast<uint64_t>(x / d.page.chunk_width);
+  const auto right = static_cast<uint64_t>((x + width - 1) / d.page.chunk_width);
+  const auto top = static_cast<uint64_t>(y / d.page.chunk_height);
+  const auto bottom = static_cast<uint64_t>((y + height - 1) / d.page.chunk_height);
   std::vector<TiffChunk> chunks;
-  const uint64_t first = d.page.planar ? static_cast<uint64_t>(sample) * across * down : 0;
-  LoadTiffChunks(self.file, self.header, d, first, across * down, chunks);
-  for (const TiffChunk& chunk : chunks) {
-    if (chunk.bytes == 0 || !self.file.Contains(chunk.offset, chunk.bytes)) continue;
-    if (!ranges.empty() && ranges.back().offset + ranges.back().bytes == chunk.offset) {
-      ranges.back().bytes += chunk.bytes;
-    } else {
-      ranges.push_back({chunk.offset, chunk.bytes});
+  const auto add = [&](uint64_t first, uint64_t count) {
+    LoadTiffChunks(self.file, self.header, d, plane + first, count, chunks);
+    for (const TiffChunk& chunk : chunks) {
+      if (chunk.bytes == 0 || !self.file.Contains(chunk.offset, chunk.bytes)) continue;
+      if (!ranges.empty() && ranges.back().offset + ranges.back().bytes == chunk.offset) {
+        ranges.back().bytes += chunk.bytes;
+      } else {
+        ranges.push_back({chunk.offset, chunk.bytes});
+      }
     }
+  };
+  if (left == 0 && right + 1 == across) {
+    add(top * across, (bottom - top + 1) * across);
+  } else {
+    for (uint64_t row = top; row <= bottom; ++row) add(row * across + left, right - left + 1);
   }
   return ranges;
 }

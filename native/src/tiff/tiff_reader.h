@@ -66,9 +66,11 @@ class TiffReader {
   // for want of others, missing() is the first range that it wanted, else one of no bytes.
   void Open(const FileParts& parts);
   const FileRange& missing() const;
-  // Where the pixels of a sample of a page are, as far as that lies inside the file: what to fetch
-  // before ReadPlane.
-  std::vector<FileRange> PixelRanges(int page, int sample);
+  // Where the strips and tiles are that a part of one sample of a level touches, as far as they lie
+  // inside the file: what to fetch before ReadPlane and ReadRegion. The part must lie inside the
+  // image.
+  std::vector<FileRange> PixelRanges(int page, int level, int sample, int64_t y, int64_t x,
+                                     int64_t height, int64_t width);
   void Close();
 
   // Number of pages in the main IFD chain. Walks the chain once; a loop or an offset past the end

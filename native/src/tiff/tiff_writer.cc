@@ -208,7 +208,7 @@ void TiffWriter::Open(const std::string& path, const TiffEncoding& e) {
   if (e.strip_rows < 0 || e.strip_rows > kMaxSide) {
     wrong("strip rows must be at least 0, got " + std::to_string(e.strip_rows));
   }
-  impl_->file.Open(path);
+  impl_->file.Open(path, e.temporary);
   impl_->encoding = e;
   impl_->end = kTiffHeaderBytes;
 }
@@ -265,7 +265,7 @@ int64_t TiffWriter::Finish() {
       tail = MakeTiffTail(self.pages, self.end, true);
     self.file.Write(self.end, tail.bytes.data(), tail.bytes.size());
     self.file.Write(0, tail.header, sizeof tail.header);
-    self.file.Commit(self.encoding.sync);
+    self.file.Commit(self.encoding.sync, self.encoding.exclusive);
     const auto size = static_cast<int64_t>(self.end + tail.bytes.size());
     Abandon();
     return size;

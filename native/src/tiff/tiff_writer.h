@@ -30,7 +30,10 @@ struct TiffEncoding {
   // Largest file that is a classic TIFF. Less than 4 GiB gives readers with signed offsets what
   // they can read; 0 makes every file a BigTIFF.
   uint64_t classic_bytes = 0xffffffff;
-  bool sync = false;  // wait for the disk (atomic_file.h)
+  // As of AtomicFile (atomic_file.h).
+  bool sync = false;
+  bool exclusive = false;
+  std::string temporary;
 };
 
 struct TiffPageText {

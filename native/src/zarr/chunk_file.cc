@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
-#include <cstring>
 
 #include "error.h"
 
@@ -46,16 +45,16 @@ bool ChunkFile::Open(const std::string& path) {
   return true;
 }
 
-void ChunkFile::Open(const std::string& path, std::span<const uint8_t> bytes) {
+void ChunkFile::Open(const std::string& path, const FileParts& parts) {
   Close();
   path_ = &path;
-  bytes_ = bytes.data();
+  parts_ = &parts;
   identity_ = {};
-  identity_.size = bytes.size();
+  identity_.size = parts.size;
 }
 
 void ChunkFile::Close() {
-  bytes_ = nullptr;
+  parts_ = nullptr;
   if (fd_ >= 0) ::close(fd_);
   fd_ = -1;
 }
@@ -68,9 +67,23 @@ void ChunkFile::Check(ssize_t got, uint64_t offset) const {
   }
 }
 
+void ChunkFile::Copy(uint64_t offset, void* dst, size_t n) const {
+  auto* p = static_cast<uint8_t*>(dst);
+  while (n > 0) {
+    const uint64_t got = parts_->Read(offset, n, p);
+    if (got == 0) {
+      throw Error(Code::kInvalidArgument, "these bytes of the file were not fetched", *path_, -1,
+                  static_cast<int64_t>(offset));
+    }
+    p += got;
+    offset += got;
+    n -= static_cast<size_t>(got);
+  }
+}
+
 void ChunkFile::Read(uint64_t offset, void* dst, size_t n) {
-  if (bytes_ != nullptr) {
-    std::memcpy(dst, bytes_ + offset, n);
+  if (parts_ != nullptr) {
+    Copy(offset, dst, n);
     return;
   }
   auto* p = static_cast<uint8_t*>(dst);
@@ -85,9 +98,9 @@ void ChunkFile::Read(uint64_t offset, void* dst, size_t n) {
 }
 
 void ChunkFile::Read(uint64_t offset, std::span<iovec> parts) {
-  if (bytes_ != nullptr) {
+  if (parts_ != nullptr) {
     for (const iovec& part : parts) {
-      std::memcpy(part.iov_base, bytes_ + offset, part.iov_len);
+      Copy(offset, part.iov_base, part.iov_len);
       offset += part.iov_len;
     }
     return;

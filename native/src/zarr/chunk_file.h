@@ -10,6 +10,8 @@
 #include <span>
 #include <string>
 
+#include "file_parts.h"
+
 namespace tilecast {
 
 class ChunkFile {
@@ -21,8 +23,9 @@ class ChunkFile {
 
   // False when there is no such file. Throws kIo. The path must outlive the file's use.
   bool Open(const std::string& path);
-  // Fetched bytes instead of a file; they must outlive its use.
-  void Open(const std::string& path, std::span<const uint8_t> bytes);
+  // Fetched parts instead of a file; they must outlive its use. A read of others throws
+  // kInvalidArgument.
+  void Open(const std::string& path, const FileParts& parts);
   void Close();
 
   struct Identity {
@@ -42,10 +45,11 @@ class ChunkFile {
 
  private:
   void Check(ssize_t got, uint64_t offset) const;
+  void Copy(uint64_t offset, void* dst, size_t n) const;
 
   const std::string* path_ = nullptr;
   int fd_ = -1;
-  const uint8_t* bytes_ = nullptr;
+  const FileParts* parts_ = nullptr;
   Identity identity_;
 };
 

@@ -389,8 +389,8 @@ struct ZarrPlaneReader::Impl {
     if (found == fetched->end()) {
       throw Error(Code::kInvalidArgument, "the chunk was not fetched", path);
     }
-    if (found->second.data() == nullptr) return false;
-    file.Open(path, found->second);
+    if (!found->second) return false;
+    file.Open(path, *found->second);
     return true;
   }
 

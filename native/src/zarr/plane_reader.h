@@ -8,10 +8,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
 
+#include "file_parts.h"
 #include "image.h"
 #include "zarr/array.h"
 
@@ -23,9 +25,9 @@ struct ZarrReadOptions {
   size_t cache_bytes = size_t{128} << 20;
 };
 
-// Files of an array that were fetched from elsewhere, by their names below the array's folder. No
-// data: there is no such file, and its chunk is the fill value. Borrows the bytes.
-using FetchedChunks = std::unordered_map<std::string, std::span<const uint8_t>>;
+// Files of an array, or parts of them, that were fetched from elsewhere, by their names below the
+// array's folder. None: there is no such file, and its chunk is the fill value. Borrows the bytes.
+using FetchedChunks = std::unordered_map<std::string, std::optional<FileParts>>;
 
 // One per thread: keeps its buffers, codec contexts and decoded chunks, so that steady state
 // allocates nothing. Not thread-safe.
@@ -45,7 +47,7 @@ class ZarrPlaneReader {
             const Plane& dst);
 
   // The same with fetched files instead of those below the array's folder. Throws kInvalidArgument
-  // when one of them is wanted that is not in `chunks`.
+  // when a file, or a part of one, is wanted that is not in `chunks`.
   void Read(const ZarrArray& array, const FetchedChunks& chunks, std::span<const int64_t> index,
             int64_t y, int64_t x, const Plane& dst);
 

@@ -72,6 +72,26 @@ bool AllZero(const Plane& p) {
   return true;
 }
 
+// The chunks of one plane of an array.
+struct Grid {
+  int64_t ch, cw, ny, nx;
+  std::string prefix;
+  char separator;
+
+  Grid(const PlaneTarget& target, const ZarrEncoding& e)
+      : ch(std::min(e.chunk, target.height)),
+        cw(std::min(e.chunk, target.width)),
+        ny((target.height + ch - 1) / ch),
+        nx((target.width + cw - 1) / cw),
+        prefix(target.dir + (e.format == 3 ? std::string("/c") + e.separator : std::string("/"))),
+        separator(e.separator) {
+    if (!target.lead.empty()) prefix += target.lead + separator;
+  }
+  std::string key(int64_t i, int64_t j) const {
+    return prefix + std::to_string(i) + separator + std::to_string(j);
+  }
+};
+
 }  // namespace
 
 void WriteTextFile(const std::string& path, const std::string& text) {
@@ -99,8 +119,13 @@ struct PlaneWriter::Impl {
     return out.get() + used;
   }
 
+  // A plane's chunks, and the index of them, as a shard; returns the bytes of the chunks.
+  size_t EncodeShard(const Plane& plane, const Grid& grid, const ZarrEncoding& e);
+  // The index behind `used` bytes of chunks; returns the bytes of the shard.
+  size_t AppendIndex(size_t used);
+
   // Appends one encoded chunk at `used`; returns its length.
-  size_t Encode(const Plane& part, int64_t h, int64_t w, const ZarrEncoding& e, size_t used) {
+  size_t EncodeChunk(const Plane& part, int64_t h, int64_t w, const ZarrEncoding& e, size_t used) {
     const size_t bytes = static_cast<size_t>(h * w) * DTypeSize(part.dtype);
     if (e.codec == ChunkCodec::kBloscLz4 || e.codec == ChunkCodec::kBloscZstd) {
       std::byte* dst = Reserve(used, BloscEncoder::Bound(bytes));
@@ -135,30 +160,6 @@ struct PlaneWriter::Impl {
 PlaneWriter::PlaneWriter() : impl_(std::make_unique<Impl>()) {}
 PlaneWriter::~PlaneWriter() = default;
 
-namespace {
-
-// The chunks of one plane of an array.
-struct Grid {
-  int64_t ch, cw, ny, nx;
-  std::string prefix;
-  char separator;
-
-  Grid(const PlaneTarget& target, const ZarrEncoding& e)
-      : ch(std::min(e.chunk, target.height)),
-        cw(std::min(e.chunk, target.width)),
-        ny((target.height + ch - 1) / ch),
-        nx((target.width + cw - 1) / cw),
-        prefix(target.dir + (e.format == 3 ? std::string("/c") + e.separator : std::string("/"))),
-        separator(e.separator) {
-    if (!target.lead.empty()) prefix += target.lead + separator;
-  }
-  std::string key(int64_t i, int64_t j) const {
-    return prefix + std::to_string(i) + separator + std::to_string(j);
-  }
-};
-
-}  // namespace
-
 void PlaneWriter::Erase(const PlaneTarget& target, const ZarrEncoding& e) {
   const Grid grid(target, e);
   if (e.format == 3 && e.sharded) {
@@ -170,50 +171,91 @@ void PlaneWriter::Erase(const PlaneTarget& target, const ZarrEncoding& e) {
   }
 }
 
-int64_t PlaneWriter::Write(const Plane& plane, const PlaneTarget& target, const ZarrEncoding& e) {
-  const Grid grid(target, e);
-  const auto [ch, cw, ny, nx] = std::array{grid.ch, grid.cw, grid.ny, grid.nx};
-  const bool shard = e.format == 3 && e.sharded;
-  auto& index = impl_->index;
-  index.assign(shard ? static_cast<size_t>(ny * nx) * 16 : 0, std::byte{0xff});
+namespace {
+
+// The part of a plane that the chunk (i, j) has; nothing where it lies behind the plane's end.
+Plane PartOf(const Plane& plane, const Grid& grid, int64_t i, int64_t j) {
+  Plane part = plane;
+  part.data +=
+      i * grid.ch * plane.stride + j * grid.cw * static_cast<int64_t>(DTypeSize(plane.dtype));
+  part.height = std::clamp<int64_t>(plane.height - i * grid.ch, 0, grid.ch);
+  part.width = std::clamp<int64_t>(plane.width - j * grid.cw, 0, grid.cw);
+  return part;
+}
+
+bool IsBlank(const Plane& part) {
+  return part.height == 0 || part.width == 0 || AllZero(part);
+}
+
+}  // namespace
+
+size_t PlaneWriter::Impl::EncodeShard(const Plane& plane, const Grid& grid, const ZarrEncoding& e) {
+  const auto chunks = static_cast<size_t>(grid.ny * grid.nx);
+  index.assign(chunks * 16, std::byte{0xff});
+  // Room for all at once: growing would copy what is there. Only what is written is touched.
+  const size_t chunk = static_cast<size_t>(grid.ch * grid.cw) * DTypeSize(plane.dtype);
+  Reserve(0, chunks * (chunk + 1024));
   size_t used = 0;
-  int64_t written = 0;
-  const size_t size = DTypeSize(plane.dtype);
-  for (int64_t i = 0; i < ny; ++i) {
-    for (int64_t j = 0; j < nx; ++j) {
-      Plane part = plane;
-      part.data += i * ch * plane.stride + j * cw * static_cast<int64_t>(size);
-      part.height = std::clamp<int64_t>(plane.height - i * ch, 0, ch);
-      part.width = std::clamp<int64_t>(plane.width - j * cw, 0, cw);
-      const std::string chunk = shard ? "" : grid.key(i, j);
-      if (part.height == 0 || part.width == 0 || AllZero(part)) {
-        if (!shard) Remove(chunk);
-        continue;
-      }
-      const size_t at = shard ? used : 0;
-      const size_t n = impl_->Encode(part, ch, cw, e, at);
-      if (shard) {
-        const uint64_t entry[2] = {at, n};
-        std::memcpy(index.data() + (i * nx + j) * 16, entry, 16);
-        used += n;
-      } else {
-        WriteFile(chunk, impl_->out.get(), n);
-        written += static_cast<int64_t>(n);
-      }
+  for (int64_t i = 0; i < grid.ny; ++i) {
+    for (int64_t j = 0; j < grid.nx; ++j) {
+      const Plane part = PartOf(plane, grid, i, j);
+      if (IsBlank(part)) continue;
+      const uint64_t entry[2] = {used, EncodeChunk(part, grid.ch, grid.cw, e, used)};
+      std::memcpy(index.data() + (i * grid.nx + j) * 16, entry, 16);
+      used += entry[1];
     }
   }
-  if (shard && used > 0) {
-    const uint32_t crc = Crc32c(index.data(), index.size());
-    std::byte* tail = impl_->Reserve(used, index.size() + 4);
-    std::memcpy(tail, index.data(), index.size());
-    std::memcpy(tail + index.size(), &crc, 4);
-    used += index.size() + 4;
+  return used;
+}
+
+size_t PlaneWriter::Impl::AppendIndex(size_t used) {
+  const uint32_t crc = Crc32c(index.data(), index.size());
+  std::byte* const tail = Reserve(used, index.size() + 4);
+  std::memcpy(tail, index.data(), index.size());
+  std::memcpy(tail + index.size(), &crc, 4);
+  return used + index.size() + 4;
+}
+
+int64_t PlaneWriter::Write(const Plane& plane, const PlaneTarget& target, const ZarrEncoding& e) {
+  const Grid grid(target, e);
+  if (e.format == 3 && e.sharded) {
+    size_t used = impl_->EncodeShard(plane, grid, e);
+    if (used == 0) {
+      Remove(grid.key(0, 0));
+      return 0;
+    }
+    used = impl_->AppendIndex(used);
     WriteFile(grid.key(0, 0), impl_->out.get(), used);
-    written += static_cast<int64_t>(used);
-  } else if (shard) {
-    Remove(grid.key(0, 0));
+    return static_cast<int64_t>(used);
+  }
+  int64_t written = 0;
+  for (int64_t i = 0; i < grid.ny; ++i) {
+    for (int64_t j = 0; j < grid.nx; ++j) {
+      const Plane part = PartOf(plane, grid, i, j);
+      const std::string chunk = grid.key(i, j);
+      if (IsBlank(part)) {
+        Remove(chunk);
+        continue;
+      }
+      const size_t n = impl_->EncodeChunk(part, grid.ch, grid.cw, e, 0);
+      WriteFile(chunk, impl_->out.get(), n);
+      written += static_cast<int64_t>(n);
+    }
   }
   return written;
+}
+
+std::span<const std::byte> PlaneWriter::Encode(const Plane& plane, const ZarrEncoding& e) {
+  const Grid grid({"", "", plane.height, plane.width}, e);
+  if (e.format == 3 && e.sharded) {
+    const size_t used = impl_->AppendIndex(impl_->EncodeShard(plane, grid, e));
+    return {impl_->out.get(), used};
+  }
+  if (grid.ny * grid.nx != 1) {
+    throw Error(Code::kInvalidArgument, "a plane of several chunks is several files");
+  }
+  const size_t used = impl_->EncodeChunk(plane, grid.ch, grid.cw, e, 0);
+  return {impl_->out.get(), used};
 }
 
 }  // namespace tilecast

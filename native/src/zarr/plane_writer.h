@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "image.h"
@@ -48,6 +49,9 @@ class PlaneWriter {
   // `sync` is never done: results are as durable as the file system makes them. Throws kIo with the
   // path. Returns the bytes written.
   int64_t Write(const Plane& plane, const PlaneTarget& target, const ZarrEncoding& encoding);
+  // The bytes of the one file that holds a whole plane of height x width pixels: its shard, or its
+  // only chunk. A plane that is zero throughout has a file too. Valid until the next call.
+  std::span<const std::byte> Encode(const Plane& plane, const ZarrEncoding& encoding);
   // Removes what an earlier Write left at `target`, if anything: a plane that failed must not show
   // old pixels.
   static void Erase(const PlaneTarget& target, const ZarrEncoding& encoding);

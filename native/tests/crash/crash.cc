@@ -55,7 +55,8 @@ struct Process {
 struct Figures {
   uint32_t rounds = 0, kills = 0, creation_kills = 0, creators_killed = 0, massacres = 0;
   uint32_t hangs = 0, failures = 0, leaked = 0, slots_lost = 0;
-  uint64_t checked = 0, refused = 0, observed = 0, replaced = 0, flooded = 0, skipped = 0, lost = 0;
+  uint64_t checked = 0, refused = 0, observed = 0, replaced = 0, flooded = 0, kept = 0, skipped = 0,
+           lost = 0;
   std::vector<double> back_ms;
 };
 
@@ -154,7 +155,8 @@ class Director {
   }
 
   void CheckGone() {
-    for (const char* id : {board_->pool, board_->work, board_->watch, board_->flood}) {
+    for (const char* id :
+         {board_->pool, board_->work, board_->watch, board_->flood, board_->keep}) {
       const uint32_t left = Count(std::string("tc-") + id);
       if (left == 0) continue;
       std::fprintf(stderr, "round %u: %u objects of %s left\n", figures_.rounds, left, id);
@@ -169,15 +171,16 @@ class Director {
       return;
     }
     std::shared_ptr<TilePool> pool;
-    std::shared_ptr<TileChannel> work, watch, flood;
+    std::shared_ptr<TileChannel> work, watch, flood, keep;
     if (!massacre) {
       pool = TilePool::Open(board_->pool);
       work = TileChannel::Open(board_->work);
       watch = TileChannel::Open(board_->watch);
       flood = TileChannel::Open(board_->flood);
+      keep = TileChannel::Open(board_->keep);
     }
-    for (const char* role :
-         {"producer", "consumer", "producer", "consumer", "observer", "flooder", "flooder"}) {
+    for (const char* role : {"producer", "consumer", "producer", "consumer", "observer", "keeper",
+                             "flooder", "flooder"}) {
       all.push_back(Spawn(role));
     }
     NapUs(30000);
@@ -193,11 +196,11 @@ class Director {
       ++figures_.massacres;
     } else {
       NapUs(20000);
-      CheckAlive(*pool, {work.get(), watch.get(), flood.get()}, killed_at);
+      CheckAlive(*pool, {work.get(), watch.get(), flood.get(), keep.get()}, killed_at);
       CheckFlow(*flood);
     }
     board_->stop.store(true);
-    for (const auto& channel : {work, watch, flood}) {
+    for (const auto& channel : {work, watch, flood, keep}) {
       if (channel) channel->WakeAll();
     }
     for (Process& process : all) Reap(process);
@@ -205,6 +208,7 @@ class Director {
     work.reset();
     watch.reset();
     flood.reset();
+    keep.reset();
     shm::SweepSharedMemory();
     CheckGone();
     figures_.checked += board_->checked.load();
@@ -212,6 +216,7 @@ class Director {
     figures_.observed += board_->observed.load();
     figures_.replaced += board_->replaced.load();
     figures_.flooded += board_->flooded.load();
+    figures_.kept += board_->kept.load();
     figures_.failures += board_->torn.load();
   }
 
@@ -364,6 +369,7 @@ int Direct(uint32_t rounds, uint64_t seed) {
       "killed %u processes: %u creators while creating, %u creators at work, %u massacres\n"
       "tiles checked under a lease %llu (refused as released %llu), observed %llu (replaced "
       "meanwhile %llu)\n"
+      "tiles kept %llu\n"
       "messages between flooders %llu; cells skipped of dead senders %llu, freed of dead receivers "
       "%llu\n"
       "slots back after the last kill: median %.1f ms, p99 %.1f ms, most %.1f ms\n"
@@ -372,13 +378,13 @@ int Direct(uint32_t rounds, uint64_t seed) {
       std::chrono::duration<double>(Clock::now() - start).count(), f.kills, f.creation_kills,
       f.creators_killed, f.massacres, static_cast<unsigned long long>(f.checked),
       static_cast<unsigned long long>(f.refused), static_cast<unsigned long long>(f.observed),
-      static_cast<unsigned long long>(f.replaced), static_cast<unsigned long long>(f.flooded),
-      static_cast<unsigned long long>(f.skipped), static_cast<unsigned long long>(f.lost),
-      Quantile(f.back_ms, 0.5), Quantile(f.back_ms, 0.99), Quantile(f.back_ms, 1), f.hangs,
-      f.failures, f.slots_lost, f.leaked);
+      static_cast<unsigned long long>(f.replaced), static_cast<unsigned long long>(f.kept),
+      static_cast<unsigned long long>(f.flooded), static_cast<unsigned long long>(f.skipped),
+      static_cast<unsigned long long>(f.lost), Quantile(f.back_ms, 0.5), Quantile(f.back_ms, 0.99),
+      Quantile(f.back_ms, 1), f.hangs, f.failures, f.slots_lost, f.leaked);
   const bool good = f.hangs + f.failures + f.slots_lost + f.leaked == 0;
   // A harness that checks nothing passes too.
-  const bool worked = f.checked > 0 && f.observed > 0 && f.kills > 0;
+  const bool worked = f.checked > 0 && f.observed > 0 && f.kept > 0 && f.kills > 0;
   return good && worked ? 0 : 1;
 }
 

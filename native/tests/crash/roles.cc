@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Creator, producer, consumer, observer and flooder: each stamps or checks every pixel that it can
-// see.
+// Creator, producer, consumer, observer, keeper and flooder: each stamps or checks every pixel that
+// it can see.
 #include "crash/roles.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -53,6 +54,8 @@ class Player {
     std::strcpy(board_.watch, watch_->id().c_str());
     const auto flood = TileChannel::Create(kCells);
     std::strcpy(board_.flood, flood->id().c_str());
+    const auto keep = TileChannel::Create(kCells);
+    std::strcpy(board_.keep, keep->id().c_str());
     board_.ready.store(1);
     while (!board_.stop.load()) Nap();
   }
@@ -92,6 +95,7 @@ class Player {
         watch_->TrySend({&descriptor, 1});
         work_->Send({&descriptor, 1}, &board_.stop);
         if (random_() % 16 == 0) Export(loans[n]);
+        if (random_() % 4 == 0) Offer(loans[n], tag);
         held.push_back(loans[n]);
       }
     }
@@ -147,6 +151,59 @@ class Player {
     }
   }
 
+  // A viewer: maps what it is offered, removes the name, and looks at it again after the pool went
+  // on, whether or not the process that offered it has lived to hand it over.
+  void Keep() {
+    const auto keep = TileChannel::Open(board_.keep);
+    struct Plane {
+      TileDescriptor offer;
+      const uint32_t* words;
+    };
+    std::deque<Plane> planes;
+    const auto let_go = [&](size_t most) {
+      for (; planes.size() > most; planes.pop_front()) {
+        const Plane& oldest = planes.front();
+        if (Whole(oldest.words, oldest.offer.tag)) {
+          board_.kept.fetch_add(1);
+        } else {
+          Torn("what was kept", oldest.offer);
+        }
+        munmap(const_cast<uint32_t*>(oldest.words), kSlotBytes);
+      }
+    };
+    TileDescriptor batch[4];
+    while (!board_.stop.load()) {
+      size_t n = 0;
+      try {
+        n = keep->Receive(batch, &board_.stop);
+      } catch (const Error&) {
+        let_go(0);
+        throw;
+      }
+      if (n == 0) break;
+      for (size_t i = 0; i < n; ++i) {
+        const std::string path = "/" + OfferName(batch[i].components[4]);
+        const int fd = shm_open(path.c_str(), O_RDONLY, 0);
+        if (fd < 0) continue;  // who offered it died, and was cleared up after
+        const void* memory = mmap(nullptr, kSlotBytes, PROT_READ, MAP_SHARED, fd, 0);
+        close(fd);
+        if (memory == MAP_FAILED) std::abort();
+        const auto* words = static_cast<const uint32_t*>(memory);
+        // The name is ours from here on: who offered it hands the object over, or its janitor does.
+        // Where the name was taken away before, the offer was over, and perhaps already when it was
+        // mapped.
+        if (shm_unlink(path.c_str()) != 0) {
+          munmap(const_cast<uint32_t*>(words), kSlotBytes);
+          continue;
+        }
+        planes.push_back({batch[i], words});
+        if (!Whole(words, batch[i].tag)) Torn("a mapping", batch[i]);
+        let_go(6);
+      }
+    }
+    let_go(0);
+  }
+
   // Does nothing but send and receive, so that a kill hits it between the steps of either.
   void Flood() {
     const auto flood = TileChannel::Open(board_.flood);
@@ -176,6 +233,7 @@ class Player {
     pool_ = TilePool::Open(board_.pool, access);
     work_ = TileChannel::Open(board_.work);
     watch_ = TileChannel::Open(board_.watch);
+    keep_ = TileChannel::Open(board_.keep);
   }
 
   void Export(Loan loan) {
@@ -190,6 +248,27 @@ class Player {
     }
   }
 
+  std::string OfferName(int32_t number) const {
+    return kExportPrefix + owner_ + "-k" + std::to_string(number);
+  }
+
+  // As a sender that gets no reply: what it offered it hands over.
+  void Offer(Loan loan, uint64_t tag) {
+    const auto number = static_cast<int32_t>(random_() % 1000000);
+    TileDescriptor descriptor;
+    descriptor.tag = tag;
+    descriptor.components[4] = number;
+    try {
+      const PoolExport made = pool_->Export(loan, OfferName(number));
+      keep_->TrySend({&descriptor, 1});
+      if (random_() % 2 == 0)
+        std::this_thread::sleep_for(std::chrono::microseconds(random_() % 300));
+      pool_->HandOver(made.name);
+    } catch (const Error& error) {
+      if (error.code() != Code::kInvalidArgument) throw;  // another producer's name
+    }
+  }
+
   void Torn(const char* under, const TileDescriptor& d) {
     board_.torn.fetch_add(1);
     std::fprintf(stderr, "torn under %s: slot %u, generation %u\n", under, d.slot, d.generation);
@@ -199,7 +278,7 @@ class Player {
   std::mt19937_64 random_;
   const std::string owner_;
   std::shared_ptr<TilePool> pool_;
-  std::shared_ptr<TileChannel> work_, watch_;
+  std::shared_ptr<TileChannel> work_, watch_, keep_;
 };
 
 }  // namespace
@@ -233,6 +312,7 @@ int Play(const std::string& role, int board_fd, uint64_t seed, const std::string
     if (role == "consumer") player.Consume();
     if (role == "observer") player.Observe();
     if (role == "flooder") player.Flood();
+    if (role == "keeper") player.Keep();
   } catch (const Error& error) {
     // What a survivor may meet: the end of the pool, and being told to stop. Anything else is a
     // failure.

@@ -25,11 +25,13 @@ struct Board {
   char work[20] = {};                 // channel to the consumers
   char watch[20] = {};                // channel to the observer
   char flood[20] = {};                // channel of the flooders
+  char keep[20] = {};                 // channel to the keepers, who are told numbers of exports
   std::atomic<uint64_t> checked{0};   // tiles found whole under a lease
   std::atomic<uint64_t> refused{0};   // their loan was over: a typed error
   std::atomic<uint64_t> observed{0};  // tiles found whole without a lease
   std::atomic<uint64_t> replaced{0};  // not valid any more after the copy: rightly dropped
   std::atomic<uint64_t> flooded{0};   // messages that flooders exchanged
+  std::atomic<uint64_t> kept{0};      // tiles handed over to a keeper and whole when it let go
   std::atomic<uint32_t> torn{0};      // not whole although they were said to be valid
 };
 

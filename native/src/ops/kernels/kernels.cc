@@ -21,6 +21,8 @@ namespace {
 #include "ops/kernels/reduce.inc"
 #include "ops/kernels/gaussian.inc"
 #include "ops/kernels/resample.inc"
+#include "ops/kernels/windows.inc"
+#include "ops/kernels/median.inc"
 // clang-format on
 
 }  // namespace
@@ -32,6 +34,11 @@ namespace {
 // One entry for each DType, in its order.
 #define TILECAST_EACH(f) \
   {f<uint8_t>, f<int8_t>, f<uint16_t>, f<int16_t>, f<uint32_t>, f<int32_t>, f<float>, f<double>}
+// One entry for each KeyKind and Extreme.
+#define TILECAST_EXTREMES_OF(f)                                                      \
+  {{f<uint8_t, LeastOf>, f<uint8_t, GreatestOf>},                                    \
+   {f<uint16_t, LeastOf>, f<uint16_t, GreatestOf>},                                  \
+   {f<int32_t, LeastOf>, f<int32_t, GreatestOf>}}
 
 extern const KernelTable TILECAST_CONCAT(kKernels_, TILECAST_KERNEL_TARGET);
 const KernelTable TILECAST_CONCAT(kKernels_, TILECAST_KERNEL_TARGET) = {
@@ -51,6 +58,9 @@ const KernelTable TILECAST_CONCAT(kKernels_, TILECAST_KERNEL_TARGET) = {
     .gaussian_vertical = GaussianVertical,
     .gaussian_vertical2 = GaussianVertical2,
     .gaussian_horizontal = GaussianHorizontal,
+    .sobel = SobelRow,
+    .calculate = {CalculateRow<0>, CalculateRow<1>, CalculateRow<2>, CalculateRow<3>},
+    .clamp = ClampRow,
     .max = TILECAST_EACH(MaxRow),
     .sum_first = TILECAST_EACH(SumFirstRow),
     .sum_next = TILECAST_EACH(SumNextRow),
@@ -61,6 +71,35 @@ const KernelTable TILECAST_CONCAT(kKernels_, TILECAST_KERNEL_TARGET) = {
     .lerp = LerpRow,
     .span = TILECAST_EACH(SpanRow),
     .perimeter_row = PerimeterRow,
+    .windows =
+        {
+            .to_key = {nullptr, ToKeyInteger<int8_t>, nullptr, ToKeyInteger<int16_t>,
+                       ToKeyInteger<uint32_t>, nullptr, ToKeyF32, nullptr},
+            .from_key = {nullptr, FromKeyInteger<int8_t>, nullptr, FromKeyInteger<int16_t>,
+                         FromKeyInteger<uint32_t>, nullptr, FromKeyF32, nullptr},
+            .columns = {{WindowColumns<uint8_t, uint8_t, LeastOf>,
+                         WindowColumns<uint8_t, uint8_t, GreatestOf>},
+                        {WindowColumns<uint16_t, uint16_t, LeastOf>,
+                         WindowColumns<uint16_t, uint16_t, GreatestOf>},
+                        {WindowColumns<int32_t, int32_t, LeastOf>,
+                         WindowColumns<int32_t, int32_t, GreatestOf>}},
+            .line = TILECAST_EXTREMES_OF(WindowLine),
+            .step = TILECAST_EXTREMES_OF(WindowStep),
+            .pair = TILECAST_EXTREMES_OF(WindowPair),
+            .fold = TILECAST_EXTREMES_OF(WindowFold),
+            .difference = TILECAST_EACH(DifferenceRow),
+            .columns_sum = {WindowColumns<uint32_t, uint8_t, SumOf2>,
+                            WindowColumns<uint32_t, uint16_t, SumOf2>,
+                            WindowColumns<double, float, SumOf2>},
+            .line_mean_u32 = WindowLineMean<uint32_t>,
+            .line_mean_f64 = WindowLineMean<double>,
+        },
+    .median =
+        {
+            .median3 = {MedianRows<uint8_t, 1>, MedianRows<uint16_t, 1>, MedianRows<int32_t, 1>},
+            .median5 = {MedianRows<uint8_t, 2>, MedianRows<uint16_t, 2>, MedianRows<int32_t, 2>},
+            .tile = MedianOfTile,
+        },
 };
 
 }  // namespace tilecast

@@ -17,6 +17,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ops/kernels/median.h"
+#include "ops/kernels/windows.h"
+
 namespace tilecast {
 
 inline constexpr int kKernelDTypes = 8;  // == kDTypeCount; image.h stays out of the kernels
@@ -96,6 +99,14 @@ struct KernelTable {
   void (*gaussian_horizontal)(const float* in, const Taps* taps, float* out, int64_t n, float* low,
                               float* high);
 
+  // out[x] = skimage.filters.sobel of the 3 x 3 pixels at above[x .. x + 2], here, below.
+  void (*sobel)(const float* above, const float* here, const float* below, float* out, int64_t n);
+
+  // a = a (op) b: add, subtract, multiply, divide.
+  void (*calculate[4])(double* a, const double* b, int64_t n);
+  // v = v held within low..high, NaN kept.
+  void (*clamp)(double* v, double low, double high, int64_t n);
+
   // acc = max(acc, in), NaN wins. Same dtype.
   void (*max[kKernelDTypes])(const void* in, void* acc, int64_t n);
   // acc = in, acc += in. acc: uint32 for unsigned, int32 for signed 8/16-bit integers, float64 for
@@ -121,6 +132,9 @@ struct KernelTable {
   // `words` counted. counts[0]: weight 1, [1]: sqrt 2, [2]: (1 + sqrt 2) / 2.
   void (*perimeter_row)(const uint64_t* above, const uint64_t* here, const uint64_t* below,
                         int64_t words, int64_t* counts);
+
+  WindowKernels windows;
+  MedianKernels median;
 };
 
 const KernelTable&

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// `tilecast view`: a plate or results in the browser, and for every OME-Zarr client, until Ctrl-C.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { parseArgs } from "node:util";
+import { TilecastError } from "../errors.js";
+import { Gateway } from "../web/gateway.js";
+import { addPath } from "../web/open-source.js";
+
+export const viewUsage = `Usage: tilecast view PATH... [options]
+
+Shows plates and results in the browser: folders of TIFFs, OME-Zarr plates, output folders of tilecast run.
+Serves them on 127.0.0.1 as OME-Zarr too, for napari, neuroglancer, vizarr and other clients, until Ctrl-C.
+
+  --port N       default: a free one
+  --no-open      print the address only
+  --json         the addresses as one line of JSON
+  -h, --help     this text
+
+The address holds a token; whoever has it can read what is shown.
+`;
+
+/** Opens the address in the user's browser, where there is one; failing is no error: the address is printed. */
+export function openBrowser(url: string): void {
+  const command = process.platform === "darwin" ? "open" : "xdg-open";
+  if (process.platform === "linux" && !process.env.DISPLAY && !process.env.WAYLAND_DISPLAY) return;
+  const child = spawn(command, [url], { stdio: "ignore", detached: true });
+  child.on("error", () => {});
+  child.unref();
+}
+
+/** Until Ctrl-C or SIGTERM. */
+export async function untilInterrupted(): Promise<void> {
+  await Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
+}
+
+/** Runs the verb; resolves with its exit code when it is interrupted. */
+export async function viewCommand(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    allowNegative: true,
+    options: {
+      port: { type: "string" },
+      open: { type: "boolean", default: true },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(viewUsage);
+    return 0;
+  }
+  if (positionals.length === 0)
+    throw new TilecastError("ERR_USAGE", "tilecast view takes the PATH of a plate or of results", {
+      argument: "PATH",
+    });
+  const port = values.port === undefined ? 0 : Number(values.port);
+  if (!Number.isInteger(port) || port < 0 || port > 65535)
+    throw new TilecastError("ERR_USAGE", `--port must be 0 to 65535, and is "${values.port}"`, {
+      argument: "port",
+    });
+  await using gateway = await new Gateway({ port }).start();
+  const ids: string[] = [];
+  for (const path of positionals) ids.push(...(await addPath(gateway, path)));
+  const addresses = ids.map((id) => `${gateway.url}data/${id}`);
+  if (values.json) process.stdout.write(`${JSON.stringify({ url: gateway.url, data: addresses })}\n`);
+  else {
+    process.stdout.write(`${gateway.url}\n`);
+    for (const [i, address] of addresses.entries())
+      process.stdout.write(`  OME-Zarr: ${address}  (${gateway.catalog().sources[i]?.name})\n`);
+    process.stdout.write("Ctrl-C ends it.\n");
+  }
+  if (values.open) openBrowser(gateway.url);
+  await untilInterrupted();
+  return 0;
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+// Triangle, Yen, Li, and the adaptive threshold.
+#include "ops/thresholds.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "ops/check.h"
+#include "ops/gaussian.h"
+#include "ops/histogram.h"
+#include "ops/kernels/kernels.h"
+#include "ops/rank.h"
+
+namespace tilecast {
+
+namespace {
+
+struct Levels {
+  std::vector<float> counts;
+  std::vector<double> levels;
+};
+
+// The mean of the pixels at or below a threshold, and of those above it.
+struct Sides {
+  double back = 0, fore = 0;
+  int64_t above = 0;
+};
+
+// Li's next threshold; pixels are counted from the least one.
+double Between(const Sides& s) {
+  return (s.back - s.fore) / (std::log(s.back) - std::log(s.fore));
+}
+
+double LiOfCounts(const Levels& all) {
+  const double low = all.levels.front();
+  const size_t n = all.levels.size();
+  double sum = 0, pixels = 0;
+  for (size_t i = 0; i < n; ++i) {
+    sum += (all.levels[i] - low) * all.counts[i];
+    pixels += all.counts[i];
+  }
+  double next = sum / pixels, threshold = -1;
+  while (std::abs(next - threshold) > 0.5) {
+    threshold = next;
+    Sides s;
+    double back = 0, fore = 0;
+    for (size_t i = 0; i < n; ++i) {
+      const double level = all.levels[i] - low;
+      (level > threshold ? s.fore : s.back) += level * all.counts[i];
+      (level > threshold ? fore : back) += all.counts[i];
+    }
+    s.back /= back;
+    s.fore /= fore;
+    if (s.back == 0) break;
+    next = Between(s);
+  }
+  return next + low;
+}
+
+template <class T>
+double LiOfPixels(const Plane& in, const MinMax& range) {
+  const T low = static_cast<T>(range.min);
+  auto sides = [&](double threshold) {
+    Sides s;
+    for (int64_t y = 0; y < in.height; ++y) {
+      const T* const row = in.row<T>(y);
+      double fore = 0, all = 0;
+      int64_t above = 0;
+      for (int64_t x = 0; x < in.width; ++x) {
+        const double v = static_cast<double>(row[x] - low);
+        const bool is_above = v > threshold;
+        all += v;
+        fore += is_above ? v : 0;
+        above += is_above;
+      }
+      s.fore += fore;
+      s.back += all - fore;
+      s.above += above;
+    }
+    return s;
+  };
+  const auto pixels = static_cast<double>(in.pixels());
+  double next = sides(-1).fore / pixels;
+  for (int64_t above = -1;;) {
+    // numpy 2 compares a float32 image with a Python float in float32.
+    Sides s = sides(static_cast<double>(static_cast<T>(next)));
+    if (s.above == above || s.above == 0) break;
+    above = s.above;
+    s.fore /= static_cast<double>(above);
+    s.back /= pixels - static_cast<double>(above);
+    if (!(s.back > 0)) break;
+    next = Between(s);
+  }
+  return next + range.min;
+}
+
+}  // namespace
+
+double TriangleThreshold(const Plane& in) {
+  thread_local Levels all;
+  CountLevels("triangle", in, all.counts, all.levels);
+  const auto n = static_cast<int64_t>(all.levels.size());
+  if (n == 1) return all.levels[0];
+  std::vector<float>& counts = all.counts;
+  int64_t peak = std::max_element(counts.begin(), counts.end()) - counts.begin();
+  int64_t low = 0, high = n - 1;  // the ends always hold the extremes
+  const bool flip = peak - low < high - peak;
+  if (flip) {
+    std::reverse(counts.begin(), counts.end());
+    low = n - high - 1;
+    peak = n - peak - 1;
+  }
+  double height = counts[static_cast<size_t>(peak)];
+  const int64_t steps = peak - low;
+  double width = static_cast<double>(steps);
+  const double norm = std::sqrt(height * height + width * width);
+  height /= norm;
+  width /= norm;
+  int64_t best = 0;
+  double longest = -HUGE_VAL;
+  for (int64_t x = 0; x < steps; ++x) {
+    const double length =
+        height * static_cast<double>(x) - width * counts[static_cast<size_t>(x + low)];
+    if (length > longest) {
+      longest = length;
+      best = x;
+    }
+  }
+  int64_t level = best + low;
+  if (flip) level = n - level - 1;
+  return all.levels[static_cast<size_t>(level)];
+}
+
+double YenThreshold(const Plane& in) {
+  thread_local Levels all;
+  thread_local std::vector<float> below, below_squared, above_squared;
+  CountLevels("yen", in, all.counts, all.levels);
+  const size_t n = all.levels.size();
+  if (n == 1) return all.levels[0];
+  float total = 0;
+  double exact = 0;
+  for (const float c : all.counts) exact += c;
+  total = static_cast<float>(exact);
+  below.resize(n);
+  below_squared.resize(n);
+  above_squared.resize(n);
+  float sum = 0, squares = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const float p = all.counts[i] / total;
+    below[i] = sum += p;
+    below_squared[i] = squares += p * p;
+  }
+  squares = 0;
+  for (size_t i = n; i-- > 0;) {
+    const float p = all.counts[i] / total;
+    above_squared[i] = squares += p * p;
+  }
+  size_t best = 0;
+  float greatest = -HUGE_VALF;
+  for (size_t i = 0; i + 1 < n; ++i) {
+    const float spread = below[i] * (1.0f - below[i]);
+    const float criterion = std::log(1.0f / (below_squared[i] * above_squared[i + 1]) * (spread * spread));
+    if (criterion > greatest) {
+      greatest = criterion;
+      best = i;
+    }
+  }
+  return all.levels[best];
+}
+
+double LiThreshold(const Plane& in) {
+  if (IsFloat(in.dtype)) {
+    const MinMax range = Range(in);
+    if (!std::isfinite(range.min) || !std::isfinite(range.max))
+      throw Error(Code::kInvalidArgument, "li: pixel values must be finite");
+    if (range.min == range.max) return range.min;
+    return in.dtype == DType::kF32 ? LiOfPixels<float>(in, range) : LiOfPixels<double>(in, range);
+  }
+  thread_local Levels all;
+  CountLevels("li", in, all.counts, all.levels);
+  return all.levels.size() == 1 ? all.levels[0] : LiOfCounts(all);
+}
+
+void AdaptiveThreshold(const Plane& in, Surroundings method, int64_t block, double offset,
+                       const Plane& out) {
+  RequireDType("adaptiveThreshold", "the result", out, DType::kU8);
+  RequireShape("adaptiveThreshold", "the result", out, in.height, in.width);
+  if (block < 1 || block % 2 == 0 || block > 65535) {
+    throw Error(Code::kInvalidArgument, "adaptiveThreshold: the block must be odd and within 1..65535 px, got " +
+                                            std::to_string(block));
+  }
+  thread_local std::vector<float> memory, line;
+  memory.resize(static_cast<size_t>(in.pixels()));
+  line.resize(static_cast<size_t>(in.width));
+  const Plane local = PackedPlane(memory.data(), DType::kF32, in.height, in.width);
+  if (method == Surroundings::kMean) {
+    BoxMean(in, block, block, local);
+  } else {
+    Gaussian(in, static_cast<double>(block - 1) / 6, local);
+  }
+  const auto to_f32 = Kernels().to_f32[static_cast<int>(in.dtype)];
+  const auto shift = static_cast<float>(offset);
+  for (int64_t y = 0; y < in.height; ++y) {
+    to_f32(in.row<std::byte>(y), line.data(), in.width);
+    const float *const pixels = line.data(), *const around = local.row<float>(y);
+    uint8_t* const row = out.row<uint8_t>(y);
+    for (int64_t x = 0; x < in.width; ++x) row[x] = pixels[x] > around[x] - shift;
+  }
+}
+
+}  // namespace tilecast

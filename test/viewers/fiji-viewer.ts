@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+// Builds the receiver for ImageJ and starts it, on a display or without one, each with a home folder of its own.
+
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ZmqClient } from "../../lib/runtime/client.js";
+import { Endpoint, zmqConfigs } from "../../lib/runtime/endpoint.js";
+import { asDict } from "../../lib/runtime/message-schema.js";
+import type { PickleValue } from "../../lib/runtime/pickle-value.js";
+import { pause } from "../../lib/runtime/zmq.js";
+import { leftOut, repository } from "../helpers/shared.js";
+import { ended } from "./napari-viewer.js";
+
+const folder = join(repository, "viewers", "fiji");
+
+/** The launcher, where the jar is or can be built; `undefined`, with a printed line, otherwise. */
+export function fijiLauncher(): string | undefined {
+  const lacks = (program: string, args: string[]) => spawnSync(program, args).error !== undefined;
+  const built = lacks("java", ["-version"])
+    ? undefined
+    : spawnSync(join(folder, "build"), { encoding: "utf8" });
+  const why =
+    built === undefined
+      ? "no Java"
+      : built.status !== 0
+        ? `the jar cannot be built: ${built.stderr}`
+        : lacks("Xvfb", ["-help"])
+          ? "no Xvfb"
+          : undefined;
+  if (why === undefined) return join(folder, "bin", "tilecast-fiji");
+  leftOut("tests of the Fiji viewer", why);
+  return undefined;
+}
+
+export interface FijiStart {
+  readonly launcher: string;
+  /** Without one it runs headless. */
+  readonly display?: string;
+  /** Home folder; its sockets are there. */
+  readonly home: string;
+  readonly port?: number;
+  readonly args?: readonly string[];
+}
+
+/** Pixels as `read_plane` gives them. */
+export interface PlaneRead {
+  readonly shape: readonly number[];
+  readonly dtype: string;
+  readonly pixels: Uint8Array | Uint16Array | Float32Array;
+}
+
+type Reply = { readonly [key: string]: unknown };
+
+/** One viewer process. */
+export class FijiProcess implements AsyncDisposable {
+  readonly endpoint: Endpoint;
+  readonly client: ZmqClient;
+  stderr = "";
+
+  private constructor(
+    readonly child: ChildProcess,
+    readonly home: string,
+    port: number,
+    readonly journal: string,
+  ) {
+    const config = { ...zmqConfigs.tilecast, ipcSocketDir: join(home, ".tilecast", "ipc") };
+    this.endpoint = new Endpoint({ port, config, mode: "ipc" });
+    this.client = new ZmqClient({ endpoint: this.endpoint });
+    child.stderr?.on("data", (d) => {
+      this.stderr += d;
+    });
+  }
+
+  /** Starts it, without waiting. */
+  static spawn({ launcher, display, home, port = 5565, args = [] }: FijiStart): FijiProcess {
+    const journal = join(home, `startup-${Date.now()}-${Math.random().toString(36).slice(2)}.jsonl`);
+    const mode = display === undefined ? ["--headless"] : [];
+    const { DISPLAY: _, ...env } = process.env;
+    const child = spawn(launcher, ["--port", String(port), "--startup-status", journal, ...mode, ...args], {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: {
+        ...env,
+        HOME: home,
+        // ImageJ keeps its preferences in Java's home.
+        JAVA_TOOL_OPTIONS: `-Duser.home=${home}`,
+        ...(display !== undefined && { DISPLAY: display }),
+      },
+    });
+    return new FijiProcess(child, home, port, journal);
+  }
+
+  /** Starts it and waits until it says that it is ready. */
+  static async start(options: FijiStart): Promise<FijiProcess> {
+    const viewer = FijiProcess.spawn(options);
+    await viewer.ready();
+    return viewer;
+  }
+
+  phases(): { readonly phase: string; readonly message: string }[] {
+    if (!existsSync(this.journal)) return [];
+    const lines = readFileSync(this.journal, "utf8").split("\n").slice(0, -1);
+    return lines.map((line) => JSON.parse(line));
+  }
+
+  async ready(): Promise<void> {
+    while (!this.phases().some(({ phase }) => phase === "server_ready")) {
+      if (this.child.exitCode !== null || this.child.signalCode !== null)
+        throw new Error(`the viewer ended before it was ready: ${this.stderr}`);
+      await pause(50);
+    }
+  }
+
+  /** A control; returns the reply whatever its status. */
+  async ask(type: string, payload?: PickleValue): Promise<Reply> {
+    const message = { type, ...(payload !== undefined && { payload }) };
+    return asDict(await this.client.call(message, { timeoutMs: 60_000 })) ?? {};
+  }
+
+  /** Asks until everything that was sent is drawn. */
+  async settle(): Promise<Reply> {
+    for (;;) {
+      const reply = await this.ask("settle");
+      if (reply.settle_phase !== "running") return reply;
+      await pause(20);
+    }
+  }
+
+  async readPlane(payload: PickleValue): Promise<PlaneRead> {
+    const reply = await this.ask("read_plane", payload);
+    if (reply.status !== "success") throw new Error(String(reply.message));
+    const { buffer, byteOffset, byteLength } = Buffer.from(reply.data as string, "base64");
+    const bytes = buffer.slice(byteOffset, byteOffset + byteLength);
+    const dtype = reply.dtype as string;
+    const array = { uint8: Uint8Array, uint16: Uint16Array, float32: Float32Array }[dtype];
+    if (array === undefined) throw new Error(`dtype ${dtype}`);
+    return { shape: reply.shape as number[], dtype, pixels: new array(bytes) };
+  }
+
+  /** What its pong says of itself. */
+  async own(): Promise<Reply> {
+    const { pong } = await this.client.ping({ timeoutMs: 10_000 });
+    return (pong as unknown as { tilecast: Reply }).tilecast;
+  }
+
+  /** Socket files of its data and control ports that are there. */
+  sockets(): string[] {
+    return ["tilecast", "openhcs"].flatMap((app) => {
+      const path = join(this.home, `.${app}`, "ipc");
+      if (!existsSync(path)) return [];
+      const ports = [this.endpoint.port, this.endpoint.controlPort];
+      return readdirSync(path).filter((name) => ports.some((p) => name.startsWith(`${app}-zmq-${p}`)));
+    });
+  }
+
+  async close(): Promise<number | string> {
+    await this.client.close();
+    return ended(this.child, () => this.child.kill());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
