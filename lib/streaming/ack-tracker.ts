@@ -19,7 +19,7 @@ export interface AckCounts {
   readonly received: number;
   /** Of those: on screen. */
   readonly shown: number;
-  /** Of those: the viewer could not show them. */
+  /** Of those: the viewer could not show them, refused them, is gone, or did not say anything while very many others were sent. */
   readonly failed: number;
   /** Of those: neither shown nor failed for longer than the limit. An acknowledgement that comes later still counts. */
   readonly stuck: number;
@@ -41,7 +41,10 @@ interface Pending {
   receivedAt?: number;
 }
 
-/** Pure: it is told the time. Memory is bounded by what is pending. */
+/** Items that are remembered; a viewer that acknowledges nothing must not fill the memory. */
+const maxPending = 100_000;
+
+/** Pure: it is told the time. */
 export class AckTracker {
   readonly #pending = new Map<string, Pending>();
   readonly #accepted: Reservoir = reservoir();
@@ -55,8 +58,12 @@ export class AckTracker {
 
   /** An item is about to be sent; `readyAt` is when its pixels were handed over. */
   sent(id: string, readyAt: number): void {
-    this.#pending.set(id, { readyAt });
     this.#counts.sent++;
+    this.#pending.set(id, { readyAt });
+    if (this.#pending.size <= maxPending) return;
+    const [oldest] = this.#pending.keys();
+    this.#pending.delete(oldest as string);
+    this.#counts.failed++;
   }
 
   /** The batch with it was accepted. */

@@ -165,6 +165,14 @@ describe("acknowledgements", () => {
     expect(tracker.counts(300)).toMatchObject({ failed: 1, pending: 0, stuck: 0 });
   });
 
+  test("a viewer that acknowledges nothing does not fill the memory", () => {
+    const tracker = new AckTracker();
+    for (let i = 0; i < 100_010; i++) tracker.sent(`${i}`, i);
+    expect(tracker.counts(0)).toMatchObject({ sent: 100_010, pending: 100_000, failed: 10 });
+    expect(tracker.acknowledged(ack("0"), 1)).toBe(false);
+    expect(tracker.acknowledged(ack("100009"), 1)).toBe(true);
+  });
+
   test("percentiles are by nearest rank, exact until the sample is full, and close beyond", () => {
     const small = reservoir(100);
     for (let i = 100; i >= 1; i--) small.add(i);

@@ -48,7 +48,7 @@ export const nativeRooms: Readonly<Record<string, readonly string[]>> = {
   zarr: ["codec"],
   gpu: ["shm", "ops"],
   exec: ["shm", "codec", "tiff", "ops", "zarr", "gpu"],
-  bench: ["codec", "tiff", "ops", "zarr"],
+  bench: ["shm", "codec", "tiff", "ops", "zarr"],
   // The only room that knows Node; nothing includes it.
   bind: ["bench", "shm", "codec", "tiff", "ops", "zarr", "gpu", "exec"],
 };

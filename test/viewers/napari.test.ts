@@ -339,7 +339,7 @@ describe("tilecast's napari viewer", () => {
     }
     await viewer.ask("clear_state");
     expect(await viewer.status()).toMatchObject({ planes: 0, resident: 0, memory_used: 0 });
-  });
+  }, 300_000);
 
   test("a screenshot is written where it is asked for, and shows the plane", async () => {
     const pool = makePool(1, 1 << 16);
@@ -443,5 +443,5 @@ describe("tilecast's napari viewer", () => {
     const result = spawnSync(program as string, args, { encoding: "utf8", env });
     expect(result.status, result.stdout + result.stderr).toBe(0);
     expect(result.stdout).not.toContain("skipped");
-  });
+  }, 600_000);
 });

@@ -105,7 +105,9 @@ export class Viewer<Options extends ViewerOptions = ViewerOptions> {
       });
     const options = signal ? { signal } : {};
     const found = await manager().check(options);
-    if (found.state === "ready") return await manager().connect(options);
+    // What cannot be started over is told before anything is looked for that would start it.
+    if (found.state !== "absent" && found.state !== "stale" && found.state !== "starting")
+      return await manager().connect(options);
     const launch = await this.kind.launch(this.endpoint);
     try {
       return await manager(launch).ensure(options);
