@@ -158,6 +158,7 @@ export const messageKinds = {
   screenshot: request("screenshot", payload),
   run_macro: request("run_macro", payload),
   results_table: request("results_table", payload),
+  read_plane: request("read_plane", payload),
 
   pong: reply(
     {

@@ -38,7 +38,6 @@ const listeners = new Map<string, Promise<AckListener>>();
 
 export class AckListener {
   #users = new Set<OnAck>();
-  #ignored = 0;
   #closed: Promise<void> | undefined;
 
   private constructor(
@@ -106,17 +105,12 @@ export class AckListener {
     }
   }
 
-  /** Frames that were no acknowledgement. */
-  get ignored(): number {
-    return this.#ignored;
-  }
-
   async #drain(): Promise<void> {
     try {
       for await (const [frame] of this.socket) {
         const ack = frame && readAck(frame, this.route.incarnation);
-        if (ack === undefined) this.#ignored++;
-        else for (const user of this.#users) user(ack);
+        // Whatever else comes there is nobody's.
+        if (ack !== undefined) for (const user of this.#users) user(ack);
       }
     } catch (error) {
       if (!this.socket.closed) throw error;

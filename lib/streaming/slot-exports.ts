@@ -14,11 +14,6 @@ export interface SlotName {
 export class SlotExports {
   readonly #pools = new Map<string, NativeTilePool>();
 
-  /** Objects that have a name for the viewer at this moment. */
-  get open(): number {
-    return this.#pools.size;
-  }
-
   /**
    * Names a slot for the process `reader` and gives the caller's lease back: the export has one of its own. The lease is given back when
    * it fails, too.

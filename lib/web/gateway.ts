@@ -23,6 +23,8 @@ const pageRoot = fileURLToPath(new URL("../../dist/page", import.meta.url));
 export interface GatewayOptions {
   /** Default: a free one. One that is taken is an error when it was asked for. */
   readonly port?: number;
+  /** 32 hexadecimal digits, for a server that comes back at its old address; default new random ones. */
+  readonly token?: string;
   /** Folder of the page; default the package's own. */
   readonly page?: string;
 }
@@ -63,7 +65,7 @@ const policy =
   "worker-src 'self' blob:; connect-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 export class Gateway implements AsyncDisposable {
-  readonly token = newToken();
+  readonly token: string;
   readonly events = new EventHub();
   readonly #options: GatewayOptions;
   readonly #server: Server;
@@ -77,6 +79,11 @@ export class Gateway implements AsyncDisposable {
 
   constructor(options: GatewayOptions = {}) {
     this.#options = options;
+    this.token = options.token ?? newToken();
+    if (!/^[0-9a-f]{32}$/.test(this.token))
+      throw new TilecastError("ERR_INVALID_ARGUMENT", "token: expected 32 hexadecimal digits", {
+        argument: "token",
+      });
     this.#server = createServer((request, response) => void this.#answer(request, response));
     // A client that opens a connection and says nothing holds nothing of ours for long.
     this.#server.headersTimeout = 10_000;
@@ -214,7 +221,7 @@ export class Gateway implements AsyncDisposable {
       return nothing(response, 404);
     }
     if (parts[0] === "api")
-      return reads ? this.#get(response, parts, q) : this.#post(request, response, parts);
+      return reads ? this.#get(request, response, parts, q) : this.#post(request, response, parts);
     return nothing(response, 404);
   }
 
@@ -233,11 +240,21 @@ export class Gateway implements AsyncDisposable {
     response.end("The page is not built here: npm run build:page\n");
   }
 
-  async #get(response: ServerResponse, parts: readonly string[], q: URLSearchParams): Promise<void> {
+  async #get(
+    request: IncomingMessage,
+    response: ServerResponse,
+    parts: readonly string[],
+    q: URLSearchParams,
+  ): Promise<void> {
     const [, name, id] = parts;
     if (name === "catalog") return json(response, 200, this.catalog());
     if (name === "table" && id !== undefined) {
       const file = this.#sources.get(id)?.table;
+      if (file !== undefined && q.get("format") === "csv") {
+        const contentType = "text/csv; charset=utf-8";
+        if (await sendFile(request, response, file.path, { contentType, maxAge: 0 })) return;
+        return nothing(response, 404);
+      }
       const table = await file?.table();
       if (table === undefined) return nothing(response, 404);
       return json(response, 200, query(table, q));

@@ -58,6 +58,79 @@ export async function addPlate(
   );
 }
 
+/** What run.json says that the store does not: where results came from, the plate's own numbers, and how the run went. */
+interface Report {
+  readonly outcome: string;
+  readonly plate: { readonly root: string };
+  readonly planes: { readonly total: number; readonly done: number; readonly reused: number; readonly failed: number };
+  readonly seconds: number;
+  readonly megapixels: number;
+  readonly megabytesRead: number;
+  readonly timings: readonly unknown[];
+  readonly failures: readonly unknown[];
+  readonly wells: readonly { readonly well: string; readonly status: string; readonly reused: boolean }[];
+  readonly planeStates: readonly { readonly well: string; readonly site: number; readonly channel: number }[];
+}
+
+/** Undefined where there is none, or none of this kind: results can be looked at without it. */
+async function readReport(out: string): Promise<Report | undefined> {
+  try {
+    const report = JSON.parse(await readFile(join(out, "run.json"), "utf8")) as Report;
+    return typeof report.plate.root === "string" && Array.isArray(report.planeStates) ? report : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Stores number fields and channels from zero; measurements have the plate's numbers. */
+function renumber(gateway: Gateway, id: string, report: Report): void {
+  const description = gateway.catalog().sources.find((s) => s.id === id);
+  if (description === undefined) return;
+  const sites = new Map<string, Set<number>>();
+  const channels = new Set<number>();
+  for (const { well, site, channel } of report.planeStates) {
+    channels.add(channel);
+    const known = sites.get(well);
+    if (known) known.add(site);
+    else sites.set(well, new Set([site]));
+  }
+  const ascending = (numbers: Iterable<number>) => [...numbers].sort((a, b) => a - b);
+  const numbers = ascending(channels);
+  gateway.updateSource(id, {
+    run: `run of ${id}`,
+    sites: Object.fromEntries([...sites].map(([well, of]) => [well, ascending(of)])),
+    channels:
+      numbers.length === description.channels.length
+        ? description.channels.map((c, i) => ({ ...c, number: numbers[i] as number }))
+        : description.channels,
+  });
+}
+
+/** A run that has ended, as pages see one that goes on. */
+function publishReport(gateway: Gateway, run: string, report: Report): void {
+  const { planes, seconds, megapixels, megabytesRead, timings, failures } = report;
+  gateway.events.publish({
+    type: "run",
+    key: run,
+    run,
+    state: report.outcome,
+    planesDone: planes.done + planes.reused,
+    planesFailed: planes.failed,
+    planesTotal: planes.total,
+    wellsDone: report.wells.filter((w) => w.status === "done").length,
+    wellsTotal: report.wells.length,
+    seconds,
+    megapixels,
+    megabytesRead,
+    timings,
+    failures: failures.slice(0, 100),
+  });
+  for (const { status, reused, ...well } of report.wells) {
+    const state = reused ? "reused" : status === "done" ? "done" : "failed";
+    gateway.events.publish({ type: "well", key: `${run}/${well.well}`, run, ...well, state });
+  }
+}
+
 /**
  * Adds what `path` names; of a folder of results both the results and, when it is still there, the plate that they were made of. Returns the
  * sources' ids, the one to look at first being the first. Rejects as openPlate does.
@@ -66,30 +139,20 @@ export async function addPath(gateway: Gateway, path: string): Promise<string[]>
   const root = resolve(path);
   const store = join(root, "plate.ome.zarr");
   if (!existsSync(store)) return [await addPlate(gateway, await openPlate(root), {})];
-  const name = basename(root);
-  const ids = [
-    await addPlate(gateway, await openPlate(store), {
-      role: "output",
-      name,
-      table: join(root, "measurements.csv"),
-    }),
-  ];
-  const input = await inputOf(root);
-  if (input !== undefined && existsSync(input)) {
+  const id = await addPlate(gateway, await openPlate(store), {
+    role: "output",
+    name: basename(root),
+    table: join(root, "measurements.csv"),
+  });
+  const ids = [id];
+  const report = await readReport(root);
+  if (report === undefined) return ids;
+  renumber(gateway, id, report);
+  publishReport(gateway, `run of ${id}`, report);
+  if (existsSync(report.plate.root)) {
     // The results can be looked at without it.
-    const plate = await openPlate(input).catch(() => undefined);
-    if (plate !== undefined) ids.push(await addPlate(gateway, plate, {}));
+    const plate = await openPlate(report.plate.root).catch(() => undefined);
+    if (plate !== undefined) ids.push(await addPlate(gateway, plate, { run: `run of ${id}` }));
   }
   return ids;
-}
-
-async function inputOf(out: string): Promise<string | undefined> {
-  try {
-    const report = JSON.parse(await readFile(join(out, "run.json"), "utf8")) as {
-      plate?: { root?: unknown };
-    };
-    return typeof report.plate?.root === "string" ? report.plate.root : undefined;
-  } catch {
-    return undefined;
-  }
 }

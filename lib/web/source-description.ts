@@ -25,6 +25,8 @@ export interface SourceDescription {
   readonly columns: number;
   /** Paths of the fields of each well, in the order of their sites. */
   readonly fields: Readonly<Record<string, readonly string[]>>;
+  /** Numbers of those sites, as the measurements have them. */
+  readonly sites: Readonly<Record<string, readonly number[]>>;
   readonly channels: readonly ChannelDescription[];
   readonly labels: readonly string[];
   readonly timepoints: number;
@@ -46,10 +48,13 @@ export function describePlate(
 ): SourceDescription {
   const axes = new Axes(plate, planes);
   const fields: Record<string, string[]> = Object.fromEntries(plate.wells.map((well) => [well, []]));
+  const sites: Record<string, number[]> = Object.fromEntries(plate.wells.map((well) => [well, []]));
   for (const key of axes.fieldOf.keys()) {
     const at = key.lastIndexOf("/");
     const well = key.slice(0, at);
-    fields[well]?.push(axes.fieldPath(well, Number(key.slice(at + 1))));
+    const site = Number(key.slice(at + 1));
+    fields[well]?.push(axes.fieldPath(well, site));
+    sites[well]?.push(site);
   }
   const names = plate.channels.map((c) => channelLabel(plate, c.channel));
   const tints = channelTints(names);
@@ -60,6 +65,7 @@ export function describePlate(
     rows: plate.plateFormat.rows,
     columns: plate.plateFormat.columns,
     fields,
+    sites,
     channels: plate.channels.map((c, i) => ({
       number: c.channel,
       name: names[i] as string,

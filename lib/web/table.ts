@@ -66,7 +66,7 @@ export class Table {
     return column;
   }
 
-  /** Numbers of the rows for which `where` holds: `area>100`, `well=A01`; also >=, <=, <, !=; joined by "," all must hold. */
+  /** Numbers of the rows for which `where` holds: `area>100`, `well=A01|A02`; also >=, <=, <, !=; joined by "," all must hold. */
   select(where: string | null): Int32Array {
     const tests = (where ?? "")
       .split(",")
@@ -76,7 +76,12 @@ export class Table {
         if (m === null) throw bad("where", "COLUMN>VALUE, with one of = != > >= < <=", text);
         const [, name, sign, value] = m as unknown as [string, string, string, string];
         const column = this.#column(name);
-        const right = column instanceof Float64Array ? Number(value) : value;
+        const parse = (v: string) => (column instanceof Float64Array ? Number(v) : v);
+        if (sign === "=" && value.includes("|")) {
+          const any = new Set<string | number>(value.split("|").map(parse));
+          return (row: number) => any.has(column[row] as number | string);
+        }
+        const right = parse(value);
         return (row: number) => {
           const left = column[row] as number | string;
           if (sign === "=") return left === right;

@@ -55,8 +55,10 @@ inline Program SegmentProgram() {
   Instruction image = Make(OpKind::kWriteImage, 0, -1);
   image.output = 0;
   p.code.push_back(image);
-  Instruction gaussian = Make(OpKind::kGaussian, 0, 1);
-  gaussian.a = 1.5;
+  Instruction gaussian = Make(OpKind::kApply, 0, 1);
+  gaussian.row = &FindOp("gaussian");
+  gaussian.arguments = OpArguments(*gaussian.row);
+  gaussian.arguments.Set("sigma", 1.5);
   p.code.push_back(gaussian);
   Instruction label = Make(OpKind::kLabel, 1, 2);
   label.method = ThresholdMethod::kOtsu;

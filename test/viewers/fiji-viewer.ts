@@ -2,8 +2,9 @@
 // Builds the receiver for ImageJ and starts it, on a display or without one, each with a home folder of its own.
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Request } from "zeromq";
 import { ZmqClient } from "../../lib/runtime/client.js";
 import { Endpoint, zmqConfigs } from "../../lib/runtime/endpoint.js";
 import { asDict } from "../../lib/runtime/message-schema.js";
@@ -160,5 +161,36 @@ export class FijiProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+}
+
+export const metadata = { site: 1, channel: 1, z_index: 1, timepoint: 1, well: "A01" };
+export const item = (more: object) => ({
+  path: "p",
+  shape: [2, 2],
+  dtype: "uint16",
+  data_type: "image",
+  metadata,
+  ...more,
+});
+
+/** A file in shared memory with counting bytes. */
+export function shm(name: string, bytes: number): string {
+  writeFileSync(
+    `/dev/shm/${name}`,
+    Uint8Array.from({ length: bytes }, (_, i) => i),
+  );
+  return name;
+}
+
+/** One request to a socket. */
+export async function exchange(url: string, frame: Uint8Array | string): Promise<Buffer> {
+  const socket = new Request({ linger: 0, receiveTimeout: 30_000 });
+  socket.connect(url);
+  try {
+    await socket.send(frame);
+    return (await socket.receive())[0] as Buffer;
+  } finally {
+    socket.close();
   }
 }

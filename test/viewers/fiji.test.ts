@@ -200,14 +200,30 @@ describe.each(["on a display", "headless"])("ImageJ %s", (where) => {
     expect(await viewer.ask("state")).toMatchObject({ regions: 0 });
   });
 
-  test("labels keep their values beyond 255", async () => {
-    await fresh();
+  test("labels keep their values beyond 255, and are drawn in colours that come again", async () => {
     await using stream = await open();
-    await stream.sendLabels(ramp(0), { name: "nuclei" });
-    await stream.drain();
-    await viewer.settle();
-    expect(await layers()).toMatchObject([{ title: "nuclei", kind: "labels", dtype: "uint16" }]);
-    expect((await viewer.readPlane({})).pixels).toEqual(ramp(0).data);
+    for (const Kind of [Uint16Array, Int32Array]) {
+      await fresh();
+      // 1 and 256 have one colour, 2 has another.
+      const data = Kind.of(0, 1, 2, 256);
+      await stream.sendLabels({ data, shape: [1, 4] }, { name: "nuclei" });
+      await stream.drain();
+      await viewer.settle();
+      const dtype = Kind === Uint16Array ? "uint16" : "float32";
+      expect(await layers()).toMatchObject([{ title: "nuclei", kind: "labels", dtype }]);
+      expect([...(await viewer.readPlane({})).pixels]).toEqual([...data]);
+      const { result } = await viewer.ask("run_macro", {
+        macro:
+          'run("Flatten"); a = ""; for (x = 0; x < 4; x++) a += "" + getPixel(x, 0) + " "; close(); return a;',
+      });
+      const [background, one, two, again] = (result as string)
+        .trim()
+        .split(" ")
+        .map((v) => Number(v) & 0xffffff);
+      expect(background).toBe(0);
+      expect(again).toBe(one);
+      expect(two).not.toBe(one);
+    }
   });
 
   test("a macro's result, log and table come back; its errors are errors", async () => {

@@ -26,6 +26,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitImages(env, exports);
   InitParts(env, exports);
   InitTiffWriter(env, exports);
+  InitOps(env, exports);
   InitRun(env, exports);
   InitZarr(env, exports);
   InitBench(env, exports);

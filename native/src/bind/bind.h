@@ -13,6 +13,7 @@ void InitChannel(Napi::Env env, Napi::Object exports);
 void InitImages(Napi::Env env, Napi::Object exports);
 void InitParts(Napi::Env env, Napi::Object exports);
 void InitTiffWriter(Napi::Env env, Napi::Object exports);
+void InitOps(Napi::Env env, Napi::Object exports);
 void InitRun(Napi::Env env, Napi::Object exports);
 void InitZarr(Napi::Env env, Napi::Object exports);
 void InitBench(Napi::Env env, Napi::Object exports);

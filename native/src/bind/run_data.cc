@@ -16,6 +16,13 @@ double NumberOr(const Napi::Object& o, const char* key, double fallback) {
 }
 }  // namespace
 
+DType DTypeOfName(const std::string& name) {
+  for (int i = 0; i < kDTypeCount; ++i) {
+    if (DTypeName(static_cast<DType>(i)) == name) return static_cast<DType>(i);
+  }
+  throw Error(Code::kInvalidArgument, "unknown dtype \"" + name + "\"");
+}
+
 int IntOr(const Napi::Object& o, const char* key, int fallback) {
   return static_cast<int>(NumberOr(o, key, fallback));
 }
@@ -37,24 +44,13 @@ std::vector<int> IntsOf(const Napi::Object& o, const char* key) {
   return out;
 }
 
-DType DTypeFrom(const std::string& name) {
-  for (int i = 0; i < kDTypeCount; ++i) {
-    if (DTypeName(static_cast<DType>(i)) == name) return static_cast<DType>(i);
-  }
-  throw Error(Code::kInvalidArgument, "unknown dtype \"" + name + "\"");
-}
-
 constexpr std::pair<const char*, OpKind> kOps[] = {
     {"read", OpKind::kRead},
     {"project", OpKind::kProject},
     {"projectTiles", OpKind::kProjectRegs},
-    {"subtract", OpKind::kSubtract},
-    {"subtractPercentile", OpKind::kSubtractPercentile},
-    {"flatField", OpKind::kFlatField},
-    {"gaussian", OpKind::kGaussian},
+    {"apply", OpKind::kApply},
     {"threshold", OpKind::kThreshold},
     {"label", OpKind::kLabel},
-    {"rescale", OpKind::kRescale},
     {"function", OpKind::kFunction},
     {"measure", OpKind::kMeasure},
     {"writeImage", OpKind::kWriteImage},
@@ -67,8 +63,12 @@ constexpr std::pair<const char*, OpKind> kOps[] = {
 };
 constexpr std::pair<const char*, Projection> kProjections[] = {
     {"max", Projection::kMax}, {"mean", Projection::kMean}, {"sum", Projection::kSum}};
-constexpr std::pair<const char*, ThresholdMethod> kMethods[] = {{"value", ThresholdMethod::kValue},
-                                                                {"otsu", ThresholdMethod::kOtsu}};
+constexpr std::pair<const char*, ThresholdMethod> kMethods[] = {
+    {"value", ThresholdMethod::kValue},
+    {"otsu", ThresholdMethod::kOtsu},
+    {"triangle", ThresholdMethod::kTriangle},
+    {"li", ThresholdMethod::kLi},
+    {"yen", ThresholdMethod::kYen}};
 constexpr std::pair<const char*, Column::Kind> kColumns[] = {
     {"label", Column::Kind::kLabel},          {"area", Column::Kind::kArea},
     {"centroid_y", Column::Kind::kCentroidY}, {"centroid_x", Column::Kind::kCentroidX},
@@ -93,16 +93,26 @@ Instruction InstructionFrom(const Napi::Object& o) {
   op.inputs = IntsOf(o, "inputs");
   op.sources = IntsOf(o, "sources");
   op.a = NumberOr(o, "a", 0);
-  op.b = NumberOr(o, "b", 0);
   op.resource = IntOr(o, "resource", -1);
   op.output = IntOr(o, "output", -1);
+  if (op.kind == OpKind::kApply) {
+    op.row = &FindOp(StringOf(o, "name"));
+    op.arguments = ArgumentsFrom(*op.row, o.Get("arguments"));
+    const bool second = op.resource >= 0 || !op.inputs.empty();
+    if (op.in < 0 || op.out < 0 || op.inputs.size() > 1 ||
+        (second && op.row->arity == OpRow::Arity::kUnary) ||
+        (!second && op.row->arity == OpRow::Arity::kBinary)) {
+      throw Error(Code::kInvalidArgument,
+                  "op " + std::string(op.row->name) + " is applied to the wrong number of images");
+    }
+  }
   op.view = IntOr(o, "view", -1);
   op.part = IntOr(o, "part", 0);
   if (const auto s = StringOf(o, "projection"); !s.empty())
     op.projection = OneOf(s, kProjections, "projection");
   if (const auto s = StringOf(o, "method"); !s.empty())
     op.method = OneOf(s, kMethods, "threshold method");
-  if (const auto s = StringOf(o, "dtype"); !s.empty()) op.dtype = DTypeFrom(s);
+  if (const auto s = StringOf(o, "dtype"); !s.empty()) op.dtype = DTypeOfName(s);
   op.label.min_area = static_cast<int64_t>(NumberOr(o, "minArea", 0));
   const double max_area = NumberOr(o, "maxArea", -1);
   if (max_area >= 0 && max_area < 9e15) op.label.max_area = static_cast<int64_t>(max_area);
@@ -173,6 +183,28 @@ Napi::Object ErrorObject(Napi::Env env, const JobResult& r) {
 
 }  // namespace
 
+OpArguments ArgumentsFrom(const OpRow& row, const Napi::Value& given) {
+  OpArguments arguments(row);
+  if (given.IsObject()) {
+    const auto o = given.As<Napi::Object>();
+    const Napi::Array names = o.GetPropertyNames();
+    for (uint32_t i = 0; i < names.Length(); ++i) {
+      const std::string name = names.Get(i).As<Napi::String>().Utf8Value();
+      const Napi::Value value = o.Get(name);
+      if (value.IsUndefined()) continue;
+      if (value.IsNumber()) {
+        arguments.Set(name, value.As<Napi::Number>().DoubleValue());
+      } else if (value.IsBoolean()) {
+        arguments.Set(name, value.As<Napi::Boolean>().Value());
+      } else {
+        arguments.Set(name, std::string_view(value.ToString().Utf8Value()));
+      }
+    }
+  }
+  arguments.RequireAll();
+  return arguments;
+}
+
 Program ProgramFrom(const Napi::Object& o) {
   Program program;
   program.registers = IntOr(o, "registers", 0);
@@ -203,7 +235,7 @@ Job JobFrom(const Napi::Object& o) {
     job.sources.push_back({StringOf(s, "path"), IntOr(s, "page", 0), IntOr(s, "sample", 0),
                            static_cast<int64_t>(NumberOr(s, "height", 0)),
                            static_cast<int64_t>(NumberOr(s, "width", 0)),
-                           DTypeFrom(StringOf(s, "dtype"))});
+                           DTypeOfName(StringOf(s, "dtype"))});
     if (const Napi::Value array = s.Get("array"); array.IsObject()) {
       job.sources.back().array = UnwrapZarrArray(array);
       job.sources.back().index = ToIndex(s.Get("index"));
@@ -224,7 +256,7 @@ Job JobFrom(const Napi::Object& o) {
     job.outputs.push_back({StringOf(t, "dir"), StringOf(t, "lead"),
                            static_cast<int64_t>(NumberOr(t, "height", 0)),
                            static_cast<int64_t>(NumberOr(t, "width", 0)),
-                           DTypeFrom(StringOf(t, "dtype")), IntOr(t, "levels", 1)});
+                           DTypeOfName(StringOf(t, "dtype")), IntOr(t, "levels", 1)});
   }
   return job;
 }

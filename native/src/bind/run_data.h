@@ -13,6 +13,9 @@ namespace tilecast::bind {
 // The integer `key` of `o`, or `fallback` when it is not a number.
 int IntOr(const Napi::Object& o, const char* key, int fallback);
 
+// kInvalidArgument for a name that is none.
+DType DTypeOfName(const std::string& name);
+
 // The value of `name` in a table of names; kInvalidArgument naming `what` when it is not there.
 template <class T, size_t N>
 T OneOf(const std::string& name, const std::pair<const char*, T> (&table)[N], const char* what) {
@@ -23,6 +26,7 @@ T OneOf(const std::string& name, const std::pair<const char*, T> (&table)[N], co
 }
 
 // All throw kInvalidArgument for names that they do not know.
+OpArguments ArgumentsFrom(const OpRow& row, const Napi::Value& given);
 Program ProgramFrom(const Napi::Object& o);
 Job JobFrom(const Napi::Object& o);
 ZarrEncoding EncodingFrom(const Napi::Object& o);

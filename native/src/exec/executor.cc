@@ -129,7 +129,7 @@ std::vector<StageTime> Executor::Timings() const {
   for (size_t p = 0; p < programs_.size(); ++p) {
     for (size_t i = 0; i < programs_[p].code.size(); ++i) {
       const Instruction& op = programs_[p].code[i];
-      sums[{op.stage, std::string(OpName(op.kind))}] += seconds_[p][i];
+      sums[{op.stage, TimingName(op)}] += seconds_[p][i];
     }
   }
   std::vector<StageTime> out;

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "exec/op_registry.h"
 #include "file_parts.h"
 #include "image.h"
 #include "ops/label.h"
@@ -23,19 +24,15 @@
 namespace tilecast {
 
 enum class OpKind : uint8_t {
-  kRead,                // out = source `source`
-  kProject,             // out = projection over `sources`, read one after another
-  kProjectRegs,         // out = projection over registers `inputs`
-  kSubtract,            // out = in - a
-  kSubtractPercentile,  // out = in - percentile(in, a)
-  kFlatField,           // out = (in - a) / field `resource`
-  kGaussian,            // out = gaussian(in, sigma a)
-  kThreshold,           // out = in > T
-  kLabel,               // out = labels of in > T
-  kRescale,             // out = in * a + b as `dtype`
-  kFunction,            // out = user's function `resource`(in)
-  kMeasure,             // rows of labels `in` over `inputs`
-  kWriteImage,          // `in` to output `output` of the job
+  kRead,         // out = source `source`
+  kProject,      // out = projection over `sources`, read one after another
+  kProjectRegs,  // out = projection over registers `inputs`
+  kApply,  // out = op `row`(in), with field `resource` or register inputs[0] as its second image
+  kThreshold,   // out = in > T
+  kLabel,       // out = labels of in > T
+  kFunction,    // out = user's function `resource`(in)
+  kMeasure,     // rows of labels `in` over `inputs`
+  kWriteImage,  // `in` to output `output` of the job
   kWriteLabels,
   kThumbnail,  // in, and labels inputs[0] when there
   kCollect,    // `in`, reduced by a, into estimator `resource` at the job's index
@@ -44,7 +41,7 @@ enum class OpKind : uint8_t {
   kCentroids,  // points in the middle of them
 };
 
-enum class ThresholdMethod : uint8_t { kValue, kOtsu };
+enum class ThresholdMethod : uint8_t { kValue, kOtsu, kTriangle, kLi, kYen };
 
 // One column of the measurement table.
 struct Column {
@@ -76,12 +73,13 @@ struct Instruction {
   int out = -1;
   std::vector<int> inputs;
   std::vector<int> sources;
+  const OpRow* row = nullptr;
+  OpArguments arguments;  // of `row`
   Projection projection = Projection::kMax;
   ThresholdMethod method = ThresholdMethod::kValue;
   LabelOptions label;
   DType dtype = DType::kU8;
   double a = 0;
-  double b = 0;
   int resource = -1;
   int output = -1;
   int view = -1;  // kView, kOutline, kCentroids: the caller's number of what is viewed
@@ -93,12 +91,19 @@ struct Program {
   std::vector<Instruction> code;
   int registers = 0;  // virtual
   // Filled by Finalize().
+  // By instruction: the last one of the chain that it begins, itself as a rule. Instructions of a
+  // chain run together, block of rows by block of rows; what flows between them has no register's
+  // slot.
+  std::vector<int> chain_end;
   std::vector<int>
       last_use;   // by virtual register: index of the last instruction that reads or writes it
   int slots = 0;  // peak number of pool slots alive at once
   int views = 0;  // tiles that may go to viewers, beyond `slots`
 
   void Finalize();
+
+ private:
+  void FindChains();
 };
 
 // One image plane of the catalogue; what was seen then is checked against what is read now.

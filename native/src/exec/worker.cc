@@ -7,33 +7,36 @@
 #include <chrono>
 
 #include "ops/arithmetic.h"
-#include "ops/gaussian.h"
 #include "ops/histogram.h"
 #include "ops/project.h"
 #include "ops/resample.h"
+#include "ops/thresholds.h"
 
 namespace tilecast {
 
-std::string_view OpName(OpKind kind) {
-  switch (kind) {
+std::string TimingName(const Instruction& op) {
+  switch (op.kind) {
     case OpKind::kRead:
       return "read";
     case OpKind::kProject:
     case OpKind::kProjectRegs:
       return "project";
-    case OpKind::kSubtract:
-    case OpKind::kSubtractPercentile:
-      return "subtract_background";
-    case OpKind::kFlatField:
-      return "flat_field";
-    case OpKind::kGaussian:
-      return "gaussian";
+    case OpKind::kApply: {
+      std::string name;
+      for (const char c : op.row->name) {
+        if (c >= 'A' && c <= 'Z') {
+          name += '_';
+          name += static_cast<char>(c - 'A' + 'a');
+        } else {
+          name += c;
+        }
+      }
+      return name;
+    }
     case OpKind::kThreshold:
       return "threshold";
     case OpKind::kLabel:
       return "label";
-    case OpKind::kRescale:
-      return "rescale";
     case OpKind::kFunction:
       return "javascript";
     case OpKind::kMeasure:
@@ -56,6 +59,20 @@ std::string_view OpName(OpKind kind) {
 }
 
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double Seconds(Clock::duration d) {
+  return std::chrono::duration<double>(d).count();
+}
+
+// Of a tile between two ops of a chain: two of them, and the rows that they come from and go to,
+// stay in half a megabyte of second-level cache.
+constexpr int64_t kStripBytes = int64_t{96} << 10;
+
+Plane Rows(const Plane& p, int64_t y, int64_t count) {
+  return {p.data + y * p.stride, p.dtype, count, p.width, p.stride};
+}
 
 // Decoded chunks that hold several slices are worth keeping, but not at a gigabyte for every eight
 // cores.
@@ -80,7 +97,6 @@ void Executor::Worker::AddTimes(std::vector<std::vector<double>>& seconds) const
 }
 
 JobResult Executor::Worker::Run(int index, const Job& job) {
-  using Clock = std::chrono::steady_clock;
   JobResult result;
   result.job = index;
   result.parts.resize(job.row_prefixes.size());
@@ -102,10 +118,15 @@ JobResult Executor::Worker::Run(int index, const Job& job) {
     for (size_t i = 0; i < program.code.size(); ++i) {
       if (context_.cancel) throw Error(Code::kCancelled, "cancelled");
       at = &program.code[i];
-      const auto begin = Clock::now();
-      Execute(*at, job, result);
-      seconds_[static_cast<size_t>(job.program)][i] +=
-          std::chrono::duration<double>(Clock::now() - begin).count();
+      if (at->kind == OpKind::kApply) {
+        const size_t first = i;
+        i = static_cast<size_t>(program.chain_end[i]);
+        Apply(job.program, first, i);
+      } else {
+        const auto begin = Clock::now();
+        Execute(*at, job, result);
+        seconds_[static_cast<size_t>(job.program)][i] += Seconds(Clock::now() - begin);
+      }
       for (size_t r = 0; r < registers_.size(); ++r) {
         if (program.last_use[r] == static_cast<int>(i)) Release(registers_[r]);
       }
@@ -292,9 +313,80 @@ void Executor::Worker::ProjectRegisters(const Instruction& op) {
 }
 
 double Executor::Worker::ThresholdValue(const Instruction& op) {
-  if (op.method == ThresholdMethod::kValue) return op.a;
-  Register& r = registers_[static_cast<size_t>(op.in)];
-  return Otsu(r.plane, r.range);
+  const Register& r = registers_[static_cast<size_t>(op.in)];
+  switch (op.method) {
+    case ThresholdMethod::kValue:
+      return op.a;
+    case ThresholdMethod::kOtsu:
+      return Otsu(r.plane, r.range);
+    case ThresholdMethod::kTriangle:
+      return TriangleThreshold(r.plane);
+    case ThresholdMethod::kLi:
+      return LiThreshold(r.plane);
+    case ThresholdMethod::kYen:
+      return YenThreshold(r.plane);
+  }
+  return 0;
+}
+
+void Executor::Worker::Apply(int program, size_t first, size_t last) {
+  const std::vector<Instruction>& code = programs_[static_cast<size_t>(program)].code;
+  std::vector<double>& seconds = seconds_[static_cast<size_t>(program)];
+  struct Link {
+    OpArguments arguments;
+    Plane other;
+    DType result = DType::kU8;
+  };
+  std::vector<Link> links;
+  auto begin = Clock::now();
+  const Plane in = plane(code[first].in);
+  DType dtype = in.dtype;
+  int64_t pixel_bytes = static_cast<int64_t>(DTypeSize(dtype));
+  for (size_t i = first; i <= last; ++i) {
+    const Instruction& op = code[i];
+    Link link{op.arguments, {}, op.row->ResultOf(dtype, op.arguments)};
+    if (op.resource >= 0) {
+      Resource& r = resources_.at(static_cast<size_t>(op.resource));
+      if (r.height != in.height || r.width != in.width) {
+        throw Error(Code::kOpShape, "the illumination image is " + std::to_string(r.width) + " x " +
+                                        std::to_string(r.height) + " px and the plane " +
+                                        std::to_string(in.width) + " x " +
+                                        std::to_string(in.height));
+      }
+      link.other = PackedPlane(r.field.data(), DType::kF32, r.height, r.width);
+    } else if (!op.inputs.empty()) {
+      link.other = plane(op.inputs[0]);
+    }
+    Plane input = in;
+    input.dtype = dtype;
+    CheckInput(*op.row, input, link.other.data == nullptr ? nullptr : &link.other);
+    if (op.row->prepare) op.row->prepare(in, link.arguments);  // only the chain's first has it
+    dtype = link.result;
+    pixel_bytes = std::max(pixel_bytes, static_cast<int64_t>(DTypeSize(dtype)));
+    links.push_back(std::move(link));
+  }
+  const PlaneShape shape = code[last].row->ShapeOf({in.height, in.width}, links.back().arguments);
+  const Plane out = Allocate(code[last].out, dtype, shape.height, shape.width);
+  std::optional<MinMax>& range = registers_[static_cast<size_t>(code[last].out)].range;
+  const int64_t rows = first == last ? std::max<int64_t>(in.height, 1)
+                                     : std::max<int64_t>(1, kStripBytes / (in.width * pixel_bytes));
+  for (int64_t y = 0; y < in.height; y += rows) {
+    const int64_t count = std::min(rows, in.height - y);
+    Plane from = Rows(in, y, count);
+    for (size_t i = first; i <= last; ++i) {
+      const Link& link = links[i - first];
+      const Plane to = first == last ? out
+                       : i == last   ? Rows(out, y, count)
+                                     : strips_.Get(i % 2, link.result, count, in.width);
+      const bool binary = link.other.data != nullptr;
+      const Plane other = binary ? Rows(link.other, y, count) : Plane{};
+      code[i].row->run({link.arguments, from, binary ? &other : nullptr, to, scratch_, &range});
+      from = to;
+      const auto now = Clock::now();
+      seconds[i] += Seconds(now - begin);
+      begin = now;
+    }
+  }
 }
 
 void Executor::Worker::Label(const Instruction& op) {
@@ -358,32 +450,8 @@ void Executor::Worker::Execute(const Instruction& op, const Job& job, JobResult&
     case OpKind::kProjectRegs:
       ProjectRegisters(op);
       break;
-    case OpKind::kSubtract:
-      SubtractConstant(plane(op.in), static_cast<float>(op.a), like(DType::kF32));
+    case OpKind::kApply:  // Run() has its chain run
       break;
-    case OpKind::kSubtractPercentile: {
-      const double value = Percentile(plane(op.in), op.a);
-      SubtractConstant(plane(op.in), static_cast<float>(value), like(DType::kF32));
-      break;
-    }
-    case OpKind::kFlatField: {
-      Resource& r = resources_.at(static_cast<size_t>(op.resource));
-      const Plane in = plane(op.in);
-      if (r.height != in.height || r.width != in.width) {
-        throw Error(Code::kOpShape, "the illumination image is " + std::to_string(r.width) + " x " +
-                                        std::to_string(r.height) + " px and the plane " +
-                                        std::to_string(in.width) + " x " +
-                                        std::to_string(in.height));
-      }
-      FlatField(in, PackedPlane(r.field.data(), DType::kF32, r.height, r.width),
-                static_cast<float>(op.a), like(DType::kF32));
-      break;
-    }
-    case OpKind::kGaussian: {
-      const Plane out = like(DType::kF32);
-      registers_[static_cast<size_t>(op.out)].range = Gaussian(plane(op.in), op.a, out);
-      break;
-    }
     case OpKind::kThreshold: {
       const double value = ThresholdValue(op);
       Threshold(plane(op.in), value, like(DType::kU8));
@@ -391,9 +459,6 @@ void Executor::Worker::Execute(const Instruction& op, const Job& job, JobResult&
     }
     case OpKind::kLabel:
       Label(op);
-      break;
-    case OpKind::kRescale:
-      Rescale(plane(op.in), op.a, op.b, like(op.dtype));
       break;
     case OpKind::kFunction:
       Function(op, job);

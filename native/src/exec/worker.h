@@ -14,7 +14,8 @@
 
 namespace tilecast {
 
-std::string_view OpName(OpKind kind);
+// The instruction's name in timings, in snake case.
+std::string TimingName(const Instruction& op);
 
 struct WorkerContext {
   TilePool& pool;
@@ -58,7 +59,9 @@ class Executor::Worker {
   void ReadSource(const Source& source, const Plane& dst, JobResult& result);
   void Project(const Instruction& op, const Job& job, JobResult& result);
   void ProjectRegisters(const Instruction& op);
-  void ThresholdOp(const Instruction& op);
+  // Runs the chain first..last of program `program` (one instruction, as a rule), and adds up the
+  // time of each.
+  void Apply(int program, size_t first, size_t last);
   void Label(const Instruction& op);
   void Measure(const Instruction& op, const Job& job, JobResult& result);
   void Write(const Instruction& op, const Job& job, bool labels, JobResult& result);
@@ -84,6 +87,8 @@ class Executor::Worker {
   OutlineTracer tracer_;
   int credits_ = 0;  // tiles that the job may still give to viewers
   std::vector<std::vector<IntensityRow>> intensities_;
+  OpScratch scratch_;
+  OpScratch strips_;  // between the ops of a chain
   std::vector<float> sample_;
   std::vector<std::byte> converted_;
   std::vector<std::vector<double>> seconds_;  // [program][instruction]

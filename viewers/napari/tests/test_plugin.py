@@ -120,7 +120,7 @@ def test_a_receiver_is_started_used_and_stopped_beside_the_users_own_layers(view
 
 
 def test_a_window_that_hangs_is_told_to_senders_and_controls(viewer, home, monkeypatch):
-    from tilecast_napari import display as module
+    from tilecast_napari import mailbox as module
     from tilecast_napari.receiver import Receiver
 
     receiver = Receiver(viewer)

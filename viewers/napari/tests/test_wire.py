@@ -34,7 +34,8 @@ def only(item, **more):
 
 
 def test_an_image_of_openhcs():
-    item = only({**ITEM, "image_id": "x", "image_metadata": {"source_voxel_spacing": {"values_zyx": [2, 0.5, 0.25], "unit": "micrometers"}}})
+    spacing = {"values_zyx": [2, 0.5, 0.25], "unit": "micrometers"}
+    item = only({**ITEM, "image_id": "x", "image_metadata": {"source_voxel_spacing": spacing}})
     assert (item.kind, item.shape, item.dtype, item.is_tilecast) == ("image", (4, 6), np.dtype("uint16"), False)
     assert item.components["channel"] == 2
     assert (item.spacing, item.image_id) == ((2, 0.5, 0.25), "x")

@@ -38,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(
         filename=args.log_file, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
+    # Python's own 5 ms are what a socket's thread waits for, several times a reply, while the window draws.
+    sys.setswitchinterval(0.0005)
     journal = Journal(args.startup_status)
     journal.emit("starting_process", "tilecast-napari started")
     receiver = None

@@ -4,24 +4,20 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import deque
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtCore import QTimer, Signal
 
 from tilecast_napari.layers import LayerMaker
+from tilecast_napari.mailbox import HEARTBEAT_MS, Mailbox
 from tilecast_napari.planes import PlaneArray
 from tilecast_napari.projection import Axes, route_key, title, value_label
 from tilecast_napari.routes import Route, absorb_vectors, new_contrast
 from tilecast_napari.stores import StoreReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tilecast_napari.acks import Acknowledger, AckTarget
     from tilecast_napari.intake import Update
     from tilecast_napari.memory import Budget
@@ -30,15 +26,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 _INTERVAL_S = 0.05
 _SLICE_S = 0.012
-_HEARTBEAT_MS = 250
-# Software rendering of a large volume takes seconds; a window that is longer silent than this is dead or stopped.
-_STALLED_S = 30
 
 
-class Display(QObject):
+class Display(Mailbox):
     """Shows what is delivered in `viewer`. Made in the GUI thread; `deliver`, `call` and `is_stalled` are safe from any."""
 
-    _woken = Signal()
     changed = Signal()
     end_requested = Signal()
 
@@ -55,11 +47,7 @@ class Display(QObject):
         self.reader = StoreReader(budget, self._on_loaded)
         self.layers = LayerMaker(self)
         self._queue: deque[Update] = deque()
-        self._calls: deque[tuple[Callable[[], Any], Future]] = deque()
         self._loaded: deque[Plane] = deque()
-        self._wake_lock = threading.Lock()
-        self._is_awake = False
-        self._is_closing = False
         self._drawn_acks: list[AckTarget] = []
         self._ready_acks: list[AckTarget] = []
         self._last_sync = 0.0
@@ -67,14 +55,9 @@ class Display(QObject):
         self._position: tuple | None = None
         self._is_moving = False
         self._has_moved = False
-        self.beat = time.monotonic()
-        self._woken.connect(self._on_woken, Qt.ConnectionType.QueuedConnection)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._pump)
-        self._heart = QTimer(self)
-        self._heart.timeout.connect(self._on_heartbeat)
-        self._heart.start(_HEARTBEAT_MS)
         viewer.dims.events.current_step.connect(self._on_step)
         viewer.layers.events.removed.connect(self._on_removed)
         self._canvas = viewer.window._qt_viewer.canvas._scene_canvas
@@ -84,41 +67,11 @@ class Display(QObject):
 
     def deliver(self, updates: list[Update]) -> None:
         self._queue.extend(updates)
-        self._wake()
-
-    def call(self, function: Callable[[], Any], timeout_s: float) -> Any:
-        """Runs it in the GUI thread and returns what it returns. Raises TimeoutError when the window does not come to it."""
-        if self._is_closing:
-            raise RuntimeError("the viewer is closing")
-        future: Future = Future()
-        self._calls.append((function, future))
-        self._wake()
-        try:
-            return future.result(timeout_s)
-        except FutureTimeoutError:
-            future.cancel()
-            raise TimeoutError from None
-
-    def is_stalled(self) -> str | None:
-        """Why nothing would be shown, or None. A process that was stopped and goes on gets time to show that it lives."""
-        before = self.beat
-        deadline = time.monotonic() + 2
-        while time.monotonic() - before > _STALLED_S and self.beat == before:
-            if time.monotonic() > deadline:
-                return f"the viewer's window has not answered for {time.monotonic() - before:.0f} s"
-            time.sleep(0.05)
-        return None
+        self.wake()
 
     def _on_loaded(self, plane: Plane) -> None:
         self._loaded.append(plane)
-        self._wake()
-
-    def _wake(self) -> None:
-        with self._wake_lock:
-            if self._is_awake:
-                return
-            self._is_awake = True
-        self._woken.emit()
+        self.wake()
 
     # ---------------------------------------------------------------------------------------------------- the GUI thread
 
@@ -164,16 +117,9 @@ class Display(QObject):
         self.layers.describe("")
         self.changed.emit()
 
-    def refuse_calls(self) -> None:
-        """From now on whoever calls is told that the viewer closes."""
-        self._is_closing = True
-        while self._calls:
-            self._calls.popleft()[1].cancel()
-
     def close(self) -> None:
-        self.refuse_calls()
+        self.stop_calls()
         self._timer.stop()
-        self._heart.stop()
         self.reader.stop()
         for events, callback in (
             (self.viewer.dims.events.current_step, self._on_step),
@@ -192,24 +138,10 @@ class Display(QObject):
             self._apply_some(deadline)
         self._sync(deadline)
 
-    def _on_woken(self) -> None:
-        with self._wake_lock:
-            self._is_awake = False
-        if self._calls:
-            self._run_calls()
+    def attend(self) -> None:
         if (self._queue or self._loaded) and not self._timer.isActive():
             wait = self._last_sync + _INTERVAL_S - time.monotonic()
             self._timer.start(max(0, int(wait * 1000)))
-
-    def _run_calls(self) -> None:
-        while self._calls:
-            function, future = self._calls.popleft()
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                future.set_result(function())
-            except BaseException as error:
-                future.set_exception(error)
 
     def _pump(self) -> None:
         deadline = time.monotonic() + _SLICE_S
@@ -379,7 +311,7 @@ class Display(QObject):
         acks, self._ready_acks = self._ready_acks, []
         if refreshed:
             self._drawn_acks += acks
-            QTimer.singleShot(_HEARTBEAT_MS, self._flush_acks)
+            QTimer.singleShot(HEARTBEAT_MS, self._flush_acks)
         else:
             for ack in acks:
                 self.acknowledger.send(ack)
@@ -442,11 +374,6 @@ class Display(QObject):
         acks, self._drawn_acks = self._drawn_acks, []
         for ack in acks:
             self.acknowledger.send(ack)
-
-    def _on_heartbeat(self) -> None:
-        self.beat = time.monotonic()
-        if self._calls or self._queue or self._loaded:
-            self._on_woken()
 
 
 def _whole(value: float) -> int | float:

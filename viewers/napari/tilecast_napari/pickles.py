@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reads pickles of plain data without unpickling: opcodes are interpreted one by one, classes become records, nothing is imported or called."""
+"""Reads pickles of plain data, opcode by opcode: classes become records, nothing is imported or called."""
 
 from __future__ import annotations
 

@@ -43,7 +43,11 @@ class Axes:
         return tuple(max(1, len(self.values[n])) for n in self.names)
 
     def extend_names(self, order: list[str], stacked: set[str]) -> bool:
-        """Makes the stacked components axes, in the sender's order, but time last: napari's tracks want it next to y. True when there are new ones."""
+        """
+        Makes the stacked components axes, in the sender's order, but time last: napari's tracks want it next to y.
+
+        True when there are new ones.
+        """
         new = [n for n in order if n in stacked and n not in self.names]
         if not new:
             return False

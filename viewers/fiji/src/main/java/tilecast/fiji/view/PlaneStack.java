@@ -100,13 +100,11 @@ final class PlaneStack extends VirtualStack {
       case 8:
         return new ByteProcessor(width, height, (byte[]) pixels, null);
       case 16:
-        return model.isLabels
-            ? new LabelProcessor(width, height, (short[]) pixels)
-            : new ShortProcessor(width, height, (short[]) pixels, null);
+        return model.isLabels ? LabelProcessors.of(width, height, pixels) : new ShortProcessor(width, height, (short[]) pixels, null);
       case 24:
         return new ColorProcessor(width, height, (int[]) pixels);
       default:
-        return new FloatProcessor(width, height, (float[]) pixels, null);
+        return model.isLabels ? LabelProcessors.of(width, height, pixels) : new FloatProcessor(width, height, (float[]) pixels, null);
     }
   }
 

@@ -51,7 +51,7 @@ final class PickleTest {
     // Nested 200 deep.
     byte[] deep = new byte[403];
     Arrays.fill(deep, (byte) ']');
-    Arrays.fill(deep, 202, 402, (byte) 'a');
+    Arrays.fill(deep, 203, 402, (byte) 'a');
     deep[0] = (byte) 0x80;
     deep[1] = 4;
     deep[402] = '.';

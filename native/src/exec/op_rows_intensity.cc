@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+// Rows of the intensity ops: arithmetic, illumination, normalisation, equalisation.
+#include "exec/op_registry.h"
+#include "ops/arithmetic.h"
+#include "ops/histogram.h"
+#include "ops/intensity.h"
+
+namespace tilecast {
+namespace {
+
+using Type = OpParameter::Type;
+using Reach = OpRow::Reach;
+
+DType Float32(DType, const OpArguments&) {
+  return DType::kF32;
+}
+
+DType Wanted(DType, const OpArguments& a) {
+  return a.dtype("dtype");
+}
+
+OpParameter DTypeParameter(std::optional<double> fallback) {
+  return {"dtype", Type::kDType, fallback};
+}
+
+constexpr auto kFloat32 = static_cast<double>(DType::kF32);
+
+template <Arithmetic op>
+OpRow ArithmeticRow(std::string_view name) {
+  return {
+      .name = name,
+      .reach = Reach::kPixel,
+      .arity = OpRow::Arity::kUnaryOrBinary,
+      .parameters = {{"value", Type::kNumber, {}, true}, DTypeParameter(kFloat32)},
+      .result = Wanted,
+      .run =
+          [](const OpCall& c) {
+            if (c.other != nullptr) {
+              Calculate(op, c.in, *c.other, c.out);
+            } else if (c.arguments.has("value")) {
+              Calculate(op, c.in, c.arguments.number("value"), c.out);
+            } else {
+              throw Error(Code::kInvalidArgument, "arithmetic needs a value or a second image");
+            }
+          },
+  };
+}
+
+}  // namespace
+
+std::vector<OpRow> IntensityRows() {
+  return {
+      {
+          .name = "flatField",
+          .reach = Reach::kPixel,
+          .arity = OpRow::Arity::kBinary,
+          .parameters = {{"background", Type::kNumber, 0}},
+          .result = Float32,
+          .run =
+              [](const OpCall& c) {
+                FlatField(c.in, *c.other, static_cast<float>(c.arguments.number("background")),
+                          c.out);
+              },
+      },
+      {
+          .name = "subtractBackground",
+          .reach = Reach::kPixel,
+          .parameters = {{"value", Type::kNumber, {}, true},
+                         {"percentile", Type::kNumber, {}, true}},
+          .result = Float32,
+          .prepare =
+              [](const Plane& in, OpArguments& a) {
+                if (!a.has("value")) a.Replace("value", Percentile(in, a.number("percentile")));
+              },
+          .run =
+              [](const OpCall& c) {
+                SubtractConstant(c.in, static_cast<float>(c.arguments.number("value")), c.out);
+              },
+      },
+      ArithmeticRow<Arithmetic::kAdd>("add"),
+      ArithmeticRow<Arithmetic::kSubtract>("subtract"),
+      ArithmeticRow<Arithmetic::kMultiply>("multiply"),
+      ArithmeticRow<Arithmetic::kDivide>("divide"),
+      {
+          .name = "convert",
+          .reach = Reach::kPixel,
+          .parameters = {DTypeParameter({})},
+          .result = Wanted,
+          .run = [](const OpCall& c) { Rescale(c.in, 1, 0, c.out); },
+      },
+      {
+          .name = "rescale",
+          .reach = Reach::kPixel,
+          .parameters = {{"scale", Type::kNumber, 1},
+                         {"offset", Type::kNumber, 0},
+                         DTypeParameter(kFloat32)},
+          .result = Wanted,
+          .run =
+              [](const OpCall& c) {
+                Rescale(c.in, c.arguments.number("scale"), c.arguments.number("offset"), c.out);
+              },
+      },
+      {
+          .name = "clip",
+          .reach = Reach::kPixel,
+          .parameters = {{"low", Type::kNumber}, {"high", Type::kNumber}},
+          .run =
+              [](const OpCall& c) {
+                Clip(c.in, c.arguments.number("low"), c.arguments.number("high"), c.out);
+              },
+      },
+      {
+          .name = "gamma",
+          .reach = Reach::kPixel,
+          .parameters = {{"gamma", Type::kNumber}, {"gain", Type::kNumber, 1}},
+          .run =
+              [](const OpCall& c) {
+                Gamma(c.in, c.arguments.number("gamma"), c.arguments.number("gain"), c.out);
+              },
+      },
+      {
+          .name = "invert",
+          .reach = Reach::kPixel,
+          .run = [](const OpCall& c) { Invert(c.in, c.out); },
+      },
+      {
+          .name = "normalize",
+          .reach = Reach::kPixel,
+          .parameters = {{"low", Type::kNumber, 0},
+                         {"high", Type::kNumber, 100},
+                         {"outLow", Type::kNumber, 0},
+                         {"outHigh", Type::kNumber, 1},
+                         DTypeParameter(kFloat32)},
+          .result = Wanted,
+          .prepare =
+              [](const Plane& in, OpArguments& a) {
+                if (a.number("low") == 0 && a.number("high") == 100) {
+                  const MinMax range = Range(in);
+                  a.Replace("low", range.min);
+                  a.Replace("high", range.max);
+                } else {
+                  const double low = Percentile(in, a.number("low"));
+                  a.Replace("high", Percentile(in, a.number("high")));
+                  a.Replace("low", low);
+                }
+              },
+          .run =
+              [](const OpCall& c) {
+                const OpArguments& a = c.arguments;
+                Stretch(c.in, a.number("low"), a.number("high"), a.number("outLow"),
+                        a.number("outHigh"), c.out);
+              },
+      },
+      {
+          .name = "equalize",
+          .accepts = kLevels,
+          .result = Float32,
+          .run = [](const OpCall& c) { Equalize(c.in, c.out); },
+      },
+      {
+          .name = "clahe",
+          .accepts = DTypes({DType::kU8, DType::kU16}),
+          .parameters = {{"clip", Type::kNumber, 40},
+                         {"tilesY", Type::kInteger, 8},
+                         {"tilesX", Type::kInteger, 8}},
+          .run =
+              [](const OpCall& c) {
+                Clahe(c.in, c.arguments.number("clip"), c.arguments.integer("tilesY"),
+                      c.arguments.integer("tilesX"), c.out);
+              },
+      },
+  };
+}
+
+}  // namespace tilecast

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+// A run in the gateway: readable by OME-Zarr clients while it goes on, told in events that resume, and cancelled by a POST.
+
+import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import { afterEach, describe, expect, test } from "vitest";
+import { WebSocket } from "ws";
+// Built: a user's function runs in a worker thread, which has a file of its own.
+import { op, openPlate, pipeline, run } from "../../dist/index.js";
+import { Gateway } from "../../dist/web/gateway.js";
+import { RunView } from "../../dist/web/run-view.js";
+import { temporaryFolders } from "../helpers/folder.js";
+import { needsPeer, python } from "../helpers/shared.js";
+import { smallPlate } from "../helpers/small-plate.js";
+
+const folder = temporaryFolders();
+const wells = ["A01", "A02", "B01", "B02"];
+const gateways: Gateway[] = [];
+afterEach(async () => {
+  for (const g of gateways.splice(0)) await g.close();
+});
+
+interface Event {
+  readonly n: number;
+  readonly type: string;
+  readonly [field: string]: unknown;
+}
+
+/** Collects events, and waits for one. */
+function listen(g: Gateway, query = "") {
+  const events: Event[] = [];
+  const ws = new WebSocket(`${g.url.replace("http", "ws")}api/events${query}`);
+  const waiting = new Set<() => void>();
+  ws.on("message", (data) => {
+    events.push(...(JSON.parse(String(data)) as Event[]));
+    for (const look of waiting) look();
+  });
+  const until = (is: (e: Event) => boolean): Promise<Event> =>
+    new Promise((resolve) => {
+      const look = () => {
+        const found = events.find(is);
+        if (found === undefined) return;
+        waiting.delete(look);
+        resolve(found);
+      };
+      waiting.add(look);
+      look();
+    });
+  return { ws, events, until };
+}
+
+/** A run whose wells, from the second on, wait for a file. */
+async function startRun() {
+  const dir = folder();
+  const root = join(dir, "plate");
+  smallPlate(root, { wells, channels: [2], width: 160, height: 120 });
+  const plate = await openPlate(root);
+  const go = join(dir, "go");
+  const module = join(dir, "wait.mjs");
+  writeFileSync(
+    module,
+    `import { existsSync } from "node:fs";
+     const cell = new Int32Array(new SharedArrayBuffer(4));
+     export default function ({ data, components }, out) {
+       while (components.well !== "A01" && !existsSync(${JSON.stringify(go)})) Atomics.wait(cell, 0, 0, 20);
+       out.set(data);
+     }`,
+  );
+  const steps = pipeline("slow")
+    .step("project", op.maxProject(), op.javascript({ module: pathToFileURL(module).href, output: "uint16" }))
+    .step("segment", op.threshold({ value: 40 }), op.label({ name: "spots" }))
+    .step("measure", op.measure(["area", "mean_intensity"]));
+  const g = await new Gateway({ page: dir }).start();
+  gateways.push(g);
+  const out = join(dir, "out");
+  const controller = new AbortController();
+  const view = await RunView.open(g, {
+    plate,
+    name: "out",
+    table: join(out, "measurements.csv"),
+    cancel: () => controller.abort(),
+  });
+  const ended = run(steps, plate, {
+    out,
+    threads: 1,
+    sinks: [view],
+    signal: controller.signal,
+    onProgress: (p) => view.progress(p),
+    onWell: (well) => view.well(well),
+  }).then((report) => {
+    view.ended(report);
+    return report;
+  });
+  return { g, ended, go: () => writeFileSync(go, "") };
+}
+
+const reader = `
+import json, sys, zarr
+plate = zarr.open_group(sys.argv[1], mode="r")
+field = plate[sys.argv[2]]
+print(json.dumps({"wells": len(plate.attrs["ome"]["plate"]["wells"]),
+    "sum": int(field["0"][:].astype("u8").sum()), "labels": int(field["labels/spots/0"][:].max())}))`;
+
+async function read(url: string, field: string) {
+  const { stdout } = await promisify(execFile)(python() as string, ["-c", reader, url, field], {
+    timeout: 50_000,
+  });
+  return JSON.parse(stdout) as { wells: number; sum: number; labels: number };
+}
+
+describe("a run in the gateway", () => {
+  needsPeer(python(), "Python with zarr");
+
+  test("can be read while it goes on, tells each well and plane, and ends with its table", async () => {
+    const { g, ended, go } = await startRun();
+    const { ws, events, until } = listen(g);
+    const tile = await until(
+      (e) => e.type === "tile" && e.well === "A01" && !String(e.path).includes("labels"),
+    );
+    expect(tile).toMatchObject({ path: "A/1/0", index: [0] });
+    await until((e) => e.type === "well" && e.well === "A01" && e.state === "done");
+    const [input, output] = g.catalog().sources;
+    expect(input).toMatchObject({ role: "input", live: false });
+    expect(output).toMatchObject({ role: "output", live: true, labels: ["spots"], run: "r1" });
+    const early = await read(`${g.url}data/${output?.id}`, "A/1/0");
+    expect(early.wells).toBe(4);
+    expect(early.sum).toBeGreaterThan(0);
+    expect(early.labels).toBeGreaterThan(0);
+    expect(events.some((e) => e.type === "well" && e.well === "B02" && e.state === "done")).toBe(false);
+
+    const seen = Math.max(...events.map((e) => e.n ?? 0));
+    ws.close();
+    go();
+    const report = await ended;
+    expect(report.outcome).toBe("complete");
+    expect(await read(`${g.url}data/${output?.id}`, "A/1/0")).toEqual(early);
+
+    // One that was away gets what it missed and nothing twice; one of another life of the server gets everything.
+    const { events: again, until: untilAgain } = listen(g, `?since=${seen}&epoch=${g.events.epoch}`);
+    const last = await untilAgain((e) => e.type === "run" && e.state === "complete");
+    expect(last).toMatchObject({ planesDone: 8, planesTotal: 8 });
+    expect(again[0]).toMatchObject({ type: "resume", n: seen });
+    expect(again.slice(1).every((e) => e.n > seen)).toBe(true);
+    const stranger = listen(g, `?since=${seen}&epoch=000000000000`);
+    await stranger.until((e) => e.type === "run" && e.state === "complete");
+    expect(stranger.events[0]).toMatchObject({ type: "reset" });
+    expect(
+      stranger.events
+        .filter((e) => e.type === "well" && e.state === "done")
+        .map((e) => e.well)
+        .sort(),
+    ).toEqual(wells);
+
+    const table = await (
+      await fetch(`${g.url}api/table/${output?.id}?group=well&column=area&stat=count`)
+    ).json();
+    expect(Object.values(table as Record<string, number>).reduce((a, b) => a + b)).toBe(report.objects);
+    expect(g.catalog().sources[1]).toMatchObject({ live: false });
+  });
+
+  test("is cancelled by its button", async () => {
+    const { g, ended, go } = await startRun();
+    const { until } = listen(g);
+    await until((e) => e.type === "well" && e.well === "A01" && e.state === "done");
+    const response = await fetch(`${g.url}api/runs/r1/cancel`, { method: "POST" });
+    expect(response.status).toBe(202);
+    go();
+    expect((await ended).outcome).toBe("cancelled");
+    await until((e) => e.type === "run" && e.state === "cancelled");
+  });
+});
