@@ -15,6 +15,7 @@ import time
 import cv2
 import numpy as np
 import scipy.ndimage as ndi
+from skimage import exposure, feature, filters, segmentation
 from skimage.filters import threshold_otsu
 from skimage.measure import label, regionprops_table
 
@@ -122,6 +123,41 @@ def ops(u16: np.ndarray):
     yield "median radius 50 u16", lambda: ndi.median_filter(u16, 101)  # scipy
     yield "box 15 u16", lambda: cv2.boxFilter(u16, cv2.CV_32F, (15, 15), dst=out, **blur)
     yield "box 15 f32", lambda: cv2.boxFilter(f32, cv2.CV_32F, (15, 15), dst=out, **blur)
+    clahe = cv2.createCLAHE(2, (8, 8))
+    third = (u16.shape[1] * 2 // 3, u16.shape[0] * 2 // 3)
+    yield "add u16 + u16", lambda: cv2.add(u16, u16, dst=out16)
+    yield "divide f32 / f32", lambda: cv2.divide(f32, field, dst=out)
+    yield "stretch u16 -> f32", lambda: np.clip((u16 - np.float32(200)) / np.float32(4800), 0, 1)  # numpy
+    yield "gamma u16", lambda: exposure.adjust_gamma(u16, 0.5)  # scikit-image
+    yield "histogram 256 u16", lambda: cv2.calcHist([u16], [0], None, [256], [0, 65536])
+    yield "histogram 256 f32", lambda: cv2.calcHist([f32], [0], None, [256], [0, 65536])
+    yield "equalize u16", lambda: exposure.equalize_hist(u16)  # scikit-image
+    yield "clahe u8", lambda: clahe.apply(u8, out8)
+    yield "clahe u16", lambda: clahe.apply(u16, out16)
+    yield "sobel f32", lambda: filters.sobel(f32)  # scikit-image
+    yield "unsharp 1.5 f32", lambda: cv2.addWeighted(f32, 2, cv2.GaussianBlur(f32, (13, 13), 1.5, **blur), -1, 0, dst=out)
+    yield "laplacian of gaussian 1.5 f32", lambda: ndi.gaussian_laplace(f32, 1.5)  # scipy
+    yield "triangle f32", lambda: filters.threshold_triangle(smooth)  # scikit-image, as the next two
+    yield "yen f32", lambda: filters.threshold_yen(smooth)
+    yield "li f32", lambda: filters.threshold_li(smooth)
+    yield "adaptive mean 51 f32", lambda: smooth > cv2.boxFilter(smooth, -1, (51, 51), dst=out, **blur)
+    yield "distance transform", lambda: cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    yield "peaks f32", lambda: feature.peak_local_max(smooth, min_distance=5, threshold_abs=level)  # scikit-image
+
+    def split() -> None:  # scikit-image
+        depth = ndi.distance_transform_edt(mask)
+        seeds = np.zeros(mask.shape, np.int32)
+        at = feature.peak_local_max(depth, min_distance=5, exclude_border=False)
+        seeds[tuple(at.T)] = np.arange(len(at)) + 1
+        segmentation.watershed(-depth, seeds, mask=mask.astype(bool), connectivity=2)
+
+    yield "split objects", split
+    yield "expand labels 5", lambda: segmentation.expand_labels(labels, 5)  # scikit-image
+    yield "filter labels", lambda: segmentation.clear_border(labels)  # scikit-image
+    yield "focus score u16", lambda: cv2.Laplacian(u16, cv2.CV_64F).var()
+    yield "rotate 90 u16", lambda: cv2.rotate(u16, cv2.ROTATE_90_COUNTERCLOCKWISE, dst=out16)
+    yield "resize 2 / 3 f32", lambda: cv2.resize(f32, third, interpolation=cv2.INTER_LINEAR)
+    yield "resize area 2 / 3 f32", lambda: cv2.resize(f32, third, interpolation=cv2.INTER_AREA)
 
 
 def main() -> None:

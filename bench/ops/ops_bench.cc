@@ -13,8 +13,13 @@
 #include <vector>
 
 #include "ops/arithmetic.h"
+#include "ops/detail.h"
+#include "ops/distance.h"
+#include "ops/focus.h"
 #include "ops/gaussian.h"
+#include "ops/geometry.h"
 #include "ops/histogram.h"
+#include "ops/intensity.h"
 #include "ops/kernels/kernels.h"
 #include "ops/label.h"
 #include "ops/measure.h"
@@ -22,6 +27,7 @@
 #include "ops/project.h"
 #include "ops/rank.h"
 #include "ops/resample.h"
+#include "ops/thresholds.h"
 
 namespace tilecast {
 namespace {
@@ -186,6 +192,39 @@ void Measure(int64_t side, const std::string& only, std::vector<Row>& table) {
   add("median radius 50 u16", [&] { Median(u16.plane, 50, out_u16.plane); });
   add("box 15 u16", [&] { BoxMean(u16.plane, 15, 15, out.plane); });
   add("box 15 f32", [&] { BoxMean(f32.plane, 15, 15, out.plane); });
+  std::vector<uint64_t> counts;
+  std::vector<Peak> peaks;
+  add("add u16 + u16", [&] { Calculate(Arithmetic::kAdd, u16.plane, max_u16.plane, out_u16.plane); });
+  add("divide f32 / f32", [&] { Calculate(Arithmetic::kDivide, f32.plane, field.plane, out.plane); });
+  add("stretch u16 -> f32", [&] { Stretch(u16.plane, 200, 5000, 0, 1, out.plane); });
+  add("gamma u16", [&] { Gamma(u16.plane, 0.5, 1, out_u16.plane); });
+  add("histogram 256 u16", [&] { Histogram(u16.plane, 256, 0, 65536, counts); });
+  add("histogram 256 f32", [&] { Histogram(f32.plane, 256, 0, 65536, counts); });
+  add("equalize u16", [&] { Equalize(u16.plane, out.plane); });
+  add("clahe u8", [&] { Clahe(u8.plane, 2, 8, 8, out_u8.plane); });
+  add("clahe u16", [&] { Clahe(u16.plane, 2, 8, 8, out_u16.plane); });
+  add("sobel f32", [&] { SobelMagnitude(f32.plane, out.plane); });
+  add("unsharp 1.5 f32", [&] { UnsharpMask(f32.plane, 1.5, 1, out.plane); });
+  add("laplacian of gaussian 1.5 f32", [&] { GaussianLaplace(f32.plane, 1.5, out.plane); });
+  add("triangle f32", [&] { TriangleThreshold(smooth.plane); });
+  add("yen f32", [&] { YenThreshold(smooth.plane); });
+  add("li f32", [&] { LiThreshold(smooth.plane); });
+  add("adaptive mean 51 f32",
+      [&] { AdaptiveThreshold(smooth.plane, Surroundings::kMean, 51, 0, out_u8.plane); });
+  add("distance transform", [&] { DistanceTransform(mask.plane, out.plane); });
+  add("peaks f32", [&] { FindPeaks(smooth.plane, 5, level, 0, peaks); });
+  add("split objects", [&] { SplitObjects(mask.plane, 5, labels.plane); });
+  Buffer more(DType::kI32, side, side);
+  add("expand labels 5", [&] { ExpandLabels(labels.plane, 5, more.plane); });
+  add("filter labels", [&] { FilterLabels(labels.plane, {20, INT64_MAX, true}, more.plane); });
+  add("focus score u16", [&] { FocusScore(u16.plane); });
+  FocusStack focus(9);
+  focus.First(u16.plane, out_u16.plane);
+  add("focus stack u16", [&] { focus.Next(max_u16.plane, out_u16.plane); });
+  add("rotate 90 u16", [&] { Rearrange(Turn::kRotate90, u16.plane, out_u16.plane); });
+  Buffer third(DType::kF32, side * 2 / 3, side * 2 / 3);
+  add("resize 2 / 3 f32", [&] { Resize(Resampling::kBilinear, f32.plane, third.plane); });
+  add("resize area 2 / 3 f32", [&] { Resize(Resampling::kArea, f32.plane, third.plane); });
 }
 
 }  // namespace

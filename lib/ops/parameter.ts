@@ -2,25 +2,31 @@
 // Parameters of ops: what a value may be, its default with the reason, and the check that names what came instead.
 
 import { TilecastError } from "../errors.js";
+import { type DType, dtypes } from "../image/dtype.js";
 
-/** One parameter of an op. `T` is its type; `Optional` says whether it has a default. */
-export interface Parameter<T, Optional extends boolean> {
+/** What a parameter may be. */
+interface Kind<T> {
+  /** Numbers, flags, choices and dtypes reach the native op as they are; `image` is another image of the run; `other` is for the compiler. */
+  readonly type: "number" | "integer" | "flag" | "choice" | "dtype" | "image" | "other";
   /** For people: "number >= 0, px". */
   readonly expected: string;
-  readonly help: string;
-  readonly optional: Optional;
-  readonly fallback: T | undefined;
+  readonly unit?: string;
+  readonly min?: number;
+  readonly max?: number;
+  readonly choices?: readonly string[];
   /** True when `value` is acceptable. */
   accepts(value: unknown): value is T;
 }
 
+/** One parameter of an op. `T` is its type; `Optional` says whether it has a default. */
+export interface Parameter<T, Optional extends boolean> extends Kind<T> {
+  readonly help: string;
+  readonly optional: Optional;
+  readonly fallback: T | undefined;
+}
+
 // biome-ignore lint/suspicious/noExplicitAny: the table mixes parameters of every type
 export type AnyParameter = Parameter<any, boolean>;
-
-interface Kind<T> {
-  readonly expected: string;
-  accepts(value: unknown): value is T;
-}
 
 /** A parameter that must be given. */
 export function required<T>(kind: Kind<T>, help: string): Parameter<T, false> {
@@ -32,52 +38,95 @@ export function optional<T>(kind: Kind<T>, fallback: T | undefined, help: string
   return { ...kind, help, optional: true, fallback };
 }
 
-export function number(
-  unit = "",
-  min = Number.NEGATIVE_INFINITY,
-  max = Number.POSITIVE_INFINITY,
-): Kind<number> {
-  const bounds = [
-    min > Number.NEGATIVE_INFINITY ? `>= ${min}` : "",
-    max < Number.POSITIVE_INFINITY ? `<= ${max}` : "",
-  ].filter(Boolean);
+function bounds(min: number | undefined, max: number | undefined, unit: string): string {
+  const limits = [min === undefined ? "" : `>= ${min}`, max === undefined ? "" : `<= ${max}`].filter(Boolean);
+  return `${limits.length ? ` ${limits.join(" and ")}` : ""}${unit ? ` (${unit})` : ""}`;
+}
+
+const range = (min: number | undefined, max: number | undefined, unit: string) => ({
+  ...(unit === "" ? {} : { unit }),
+  ...(min === undefined ? {} : { min }),
+  ...(max === undefined ? {} : { max }),
+});
+
+const within = (v: number, min: number | undefined, max: number | undefined): boolean =>
+  (min === undefined || v >= min) && (max === undefined || v <= max);
+
+export function number(unit = "", min?: number, max?: number): Kind<number> {
   return {
-    expected: `number${bounds.length ? ` ${bounds.join(" and ")}` : ""}${unit ? ` (${unit})` : ""}`,
-    accepts: (v): v is number => typeof v === "number" && Number.isFinite(v) && v >= min && v <= max,
+    type: "number",
+    expected: `number${bounds(min, max, unit)}`,
+    ...range(min, max, unit),
+    accepts: (v): v is number => typeof v === "number" && Number.isFinite(v) && within(v, min, max),
   };
 }
 
-export function integer(unit: string, min: number): Kind<number> {
+export function integer(unit: string, min?: number, max?: number): Kind<number> {
   return {
-    expected: `integer >= ${min}${unit ? ` (${unit})` : ""}`,
-    accepts: (v): v is number => typeof v === "number" && Number.isSafeInteger(v) && v >= min,
+    type: "integer",
+    expected: `integer${bounds(min, max, unit)}`,
+    ...range(min, max, unit),
+    accepts: (v): v is number => typeof v === "number" && Number.isSafeInteger(v) && within(v, min, max),
   };
 }
 
-export function oneOf<const T extends string>(...values: readonly T[]): Kind<T> {
+export function oneOf<const T extends string>(...choices: readonly T[]): Kind<T> {
   return {
-    expected: values.map((v) => `"${v}"`).join(" or "),
-    accepts: (v): v is T => typeof v === "string" && (values as readonly string[]).includes(v),
+    type: "choice",
+    expected: choices.map((v) => `"${v}"`).join(" or "),
+    choices,
+    accepts: (v): v is T => typeof v === "string" && (choices as readonly string[]).includes(v),
   };
+}
+
+export function dtypeName(): Kind<DType> {
+  return { ...oneOf(...dtypes), type: "dtype" };
 }
 
 export function text(what = "string"): Kind<string> {
-  return { expected: what, accepts: (v): v is string => typeof v === "string" && v.length > 0 };
+  return {
+    type: "other",
+    expected: what,
+    accepts: (v): v is string => typeof v === "string" && v.length > 0,
+  };
 }
 
 export function flag(): Kind<boolean> {
-  return { expected: "true or false", accepts: (v): v is boolean => typeof v === "boolean" };
+  return {
+    type: "flag",
+    expected: "true or false",
+    accepts: (v): v is boolean => typeof v === "boolean",
+  };
 }
 
 export function listOf<T>(item: Kind<T>): Kind<readonly T[]> {
   return {
+    type: "other",
     expected: `array of ${item.expected}`,
     accepts: (v): v is readonly T[] => Array.isArray(v) && v.length > 0 && v.every((x) => item.accepts(x)),
   };
 }
 
 export function anything<T>(expected: string, accepts: (v: unknown) => boolean): Kind<T> {
-  return { expected, accepts: accepts as (v: unknown) => v is T };
+  return { type: "other", expected, accepts: accepts as (v: unknown) => v is T };
+}
+
+/** An image of the run: a step's result by name, of this channel or another one. */
+export type ImageSource = string | { readonly step?: string; readonly channel?: number | string };
+
+export function isImageSource(v: unknown): v is ImageSource {
+  if (typeof v === "string") return v.length > 0;
+  if (typeof v !== "object" || v === null || Array.isArray(v)) return false;
+  const { step, channel, ...rest } = v as Record<string, unknown>;
+  return (
+    Object.keys(rest).length === 0 &&
+    (step === undefined || typeof step === "string") &&
+    (channel === undefined || typeof channel === "string" || typeof channel === "number")
+  );
+}
+
+export function imageSource(): Kind<ImageSource> {
+  return { type: "image", expected: "step name, or { step, channel }", accepts: isImageSource };
 }
 
 /** Short form of a value for an error message. */

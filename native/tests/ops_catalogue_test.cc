@@ -61,8 +61,9 @@ TEST_CASE("filled holes equal scipy.ndimage.binary_fill_holes") {
     Array out = MakeArray(in.dtype, in.height, in.width);
     FillHoles(in, out.plane);
     CheckPlanes(out.plane, oracle->plane(v.at("out")));
-    FillHoles(in, in);
-    CheckPlanes(in, oracle->plane(v.at("out")));
+    Crop(in, 0, 0, out.plane);
+    FillHoles(out.plane, out.plane);
+    CheckPlanes(out.plane, oracle->plane(v.at("out")));
   });
 }
 

@@ -5,7 +5,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { TilePool } from "../../lib/image/tile-pool.js";
 import { Endpoint, zmqConfigs } from "../../lib/runtime/endpoint.js";
 import { pause } from "../../lib/runtime/zmq.js";
@@ -16,6 +16,8 @@ import { needsPeer, repository } from "../helpers/shared.js";
 import { Display, ended, NapariProcess, napariPython } from "./napari-viewer.js";
 
 const program = napariPython();
+// Starting napari takes seconds, on a loaded machine tens of them.
+vi.setConfig({ testTimeout: 300_000 });
 const folder = temporaryFolders();
 const side = 256;
 

@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { Request } from "zeromq";
 import { makeDemoPlate } from "../../lib/cli/demo-plate.js";
 import { TilePool } from "../../lib/image/tile-pool.js";
@@ -19,6 +19,8 @@ import { needsPeer, repository, runPython, shared } from "../helpers/shared.js";
 import { Display, NapariProcess, napariPython } from "./napari-viewer.js";
 
 const program = napariPython();
+// Starting napari takes seconds, on a loaded machine tens of them.
+vi.setConfig({ testTimeout: 300_000 });
 const folder = temporaryFolders();
 const digest = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 const objects = () => readdirSync("/dev/shm").filter((name) => name.startsWith("tc-"));
@@ -339,7 +341,7 @@ describe("tilecast's napari viewer", () => {
     }
     await viewer.ask("clear_state");
     expect(await viewer.status()).toMatchObject({ planes: 0, resident: 0, memory_used: 0 });
-  }, 300_000);
+  });
 
   test("a screenshot is written where it is asked for, and shows the plane", async () => {
     const pool = makePool(1, 1 << 16);

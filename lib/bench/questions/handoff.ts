@@ -95,6 +95,31 @@ function withTile(call: (pool: TilePool) => () => void, { seconds }: Setting): n
   return medianCall(seconds, 1000, call(pool));
 }
 
+type TileCall = (pool: TilePool) => () => void;
+
+const viewed: TileCall = (pool) => {
+  const tile = pool.tryLoan([1024, 1024], "uint16");
+  if (tile === undefined) throw new Error("no slot is free");
+  return () => tile.view();
+};
+const typedArray: TileCall = (pool) => {
+  const { buffer } = pool.native;
+  return () => new Uint16Array(buffer, 0, 1024 * 1024);
+};
+const loaned: TileCall = (pool) => () => pool.tryLoan([1024, 1024], "uint16")?.release();
+const nativeLoan: TileCall = (pool) => () => {
+  const loan = pool.native.tryLoan();
+  if (loan !== undefined) pool.native.release(loan.slot, loan.generation);
+};
+
+/** As many objects as a received descriptor consists of, kept for a while as a batch is. */
+const kept: object[] = [];
+let made = 0;
+function makeDescriptor(): void {
+  const n = made++ % 1024;
+  kept[n] = { slot: n, generation: made, dtype: "uint8", shape: [n, made], components: {}, tag: made };
+}
+
 export const handoff: Question = {
   name: "handoff",
   title: "tiles from process to process: natively, in JavaScript, in batches; views and loans",
@@ -136,29 +161,33 @@ export const handoff: Question = {
         measure: () => nativeWay(kind, 4096, 0, setting),
       });
     }
+    const objects = "making the objects";
+    const descriptors = { case: "descriptors into JavaScript", unit: "M/s" };
     out.push({
-      case: "descriptors into JavaScript",
+      ...descriptors,
       subject: us,
-      unit: "M/s",
+      limit: { case: descriptors.case, subject: limit(objects), name: objects },
       measure: async () => (await batched(setting)) / 1e6,
     });
     out.push({
-      case: "tile.view()",
-      subject: us,
-      ...ns,
-      measure: async () =>
-        withTile((pool) => {
-          const tile = pool.tryLoan([1024, 1024], "uint16");
-          if (tile === undefined) throw new Error("no slot");
-          return () => tile.view();
-        }, setting),
+      ...descriptors,
+      subject: limit(objects),
+      measure: async () => 1e3 / medianCall(setting.seconds, 1000, makeDescriptor),
     });
-    out.push({
-      case: "tryLoan and release",
-      subject: us,
-      ...ns,
-      measure: async () => withTile((pool) => () => pool.tryLoan([1024, 1024], "uint16")?.release(), setting),
-    });
+    const bare: readonly (readonly [string, TileCall, string, TileCall])[] = [
+      ["tile.view()", viewed, "a typed array", typedArray],
+      ["tryLoan and release", loaned, "the native calls", nativeLoan],
+    ];
+    for (const [name, call, what, least] of bare) {
+      const of = { case: name, ...ns };
+      out.push({
+        ...of,
+        subject: us,
+        limit: { case: name, subject: limit(what), name: what },
+        measure: async () => withTile(call, setting),
+      });
+      out.push({ ...of, subject: limit(what), measure: async () => withTile(least, setting) });
+    }
     if (native().bench.hasStreamCopy) {
       const copy = "non-temporal copy";
       const slots = Math.max(
