@@ -53,7 +53,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test("holds the compiled code, the prebuilt addon, the native sources and the documents, and nothing else", () => {
+test("holds the compiled code, the page, the prebuilt addon, the viewers, the native sources and the documents, and nothing else", () => {
   const expected = [
     /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
     /^dist\/.*\.(js|d\.ts)$/,
@@ -61,6 +61,9 @@ test("holds the compiled code, the prebuilt addon, the native sources and the do
     /^native\/(CMakeLists\.txt|package\.json|src\/.*\.(cc|h|inc))$/,
     /^examples\/.*\.(mjs|js|ts|md|json)$/,
     /^docs\/[^/]+\.md$/,
+    /^dist\/page\/(index\.html|assets\/[^/]+\.(js|css|wasm|svg|woff2))$/,
+    /^viewers\/napari\/(README\.md|pyproject\.toml|tilecast_napari\/([a-z_]+\.py|napari\.yaml))$/,
+    /^viewers\/fiji\/(README\.md|bin\/tilecast-fiji|target\/tilecast-fiji\.jar|target\/lib\/ij\.jar)$/,
   ];
   expect(files.filter((path) => !expected.some((pattern) => pattern.test(path)))).toEqual([]);
   expect(files).toEqual(
@@ -71,6 +74,11 @@ test("holds the compiled code, the prebuilt addon, the native sources and the do
       "dist/index.js",
       "dist/index.d.ts",
       "dist/cli/main.js",
+      "dist/page/index.html",
+      "viewers/napari/tilecast_napari/__main__.py",
+      "viewers/napari/tilecast_napari/napari.yaml",
+      "viewers/fiji/target/tilecast-fiji.jar",
+      "viewers/fiji/target/lib/ij.jar",
     ]),
   );
   expect(files.filter((path) => path.endsWith(".node"))).toHaveLength(1);
