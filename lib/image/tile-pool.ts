@@ -183,7 +183,8 @@ export class TilePool {
   /**
    * A tile, as soon as a slot is free. Waiters are served in the order of their calls, and keep the process alive.
    *
-   * Rejects with ERR_INVALID_ARGUMENT, ERR_SLOT_TOO_SMALL, ERR_POOL_CLOSED (also when the pool closes meanwhile) and ERR_CANCELLED.
+   * Rejects with ERR_INVALID_ARGUMENT, ERR_SLOT_TOO_SMALL, ERR_POOL_CLOSED (also when the pool closes meanwhile), ERR_CANCELLED, and ERR_POOL_MEMORY
+   * when all slots were handed over and there has been no memory for new ones for some seconds.
    */
   async loan(shape: Shape, dtype: DType, options: LoanOptions = {}): Promise<Tile> {
     const { signal } = options;

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Public face of the ops room.
 
+export { type Projectable, projectable } from "./families/projections.js";
+export { type Feature, features } from "./families/segmentation.js";
 export { type Op, op, printOp } from "./op.js";
-export {
-  type Feature,
-  features,
-  type IntensitySource,
-  type OpName,
-  type OpSpec,
-  type ParametersOf,
-  type Projectable,
-  table as opTable,
-} from "./table.js";
+export type { ImageSource } from "./parameter.js";
+export { type Family, families, type OpSpec, type Size, type TileKind } from "./spec.js";
+export { type OpName, type ParametersOf, table as opTable } from "./table.js";

@@ -2,8 +2,10 @@
 // Constructors of ops: `op.gaussian({ sigma: 1.5 })` is plain, checked, frozen data.
 
 import { TilecastError } from "../errors.js";
-import { type AnyParameter, checkParameters } from "./parameter.js";
-import { type Feature, type OpName, type ParametersOf, table } from "./table.js";
+import { dtypeOfKind } from "./families/flow.js";
+import type { Feature } from "./families/segmentation.js";
+import { checkParameters } from "./parameter.js";
+import { type OpName, type ParametersOf, specOf, table } from "./table.js";
 
 /** One op with its parameters, defaults filled in. Plain data: it can be printed, compared and sent to another process. */
 export interface Op<N extends OpName = OpName> {
@@ -18,8 +20,14 @@ function make<N extends OpName>(name: N, given: unknown): Op<N> {
       `op.${name} takes one object of parameters, and got ${typeof given}`,
     );
   }
-  const specs = table[name].parameters as Readonly<Record<string, AnyParameter>>;
-  const parameters = checkParameters(`op.${name}`, specs, (given ?? {}) as Record<string, unknown>);
+  const spec = specOf(name);
+  const parameters = checkParameters(`op.${name}`, spec.parameters, (given ?? {}) as Record<string, unknown>);
+  const conflict = spec.conflict?.(parameters);
+  if (conflict !== undefined) {
+    throw new TilecastError("ERR_INVALID_ARGUMENT", `op.${name} ${conflict.says}`, {
+      argument: conflict.argument,
+    });
+  }
   return Object.freeze({ name, parameters: Object.freeze(parameters) });
 }
 
@@ -45,29 +53,12 @@ function build(): Constructors {
   all.flatField = (given?: Record<string, unknown>) => {
     const made = make("flatField", given);
     const { image, from } = made.parameters;
-    if (image !== undefined && from !== undefined) {
-      throw new TilecastError("ERR_INVALID_ARGUMENT", 'op.flatField takes "image" or "from", not both', {
-        argument: "from",
-      });
-    }
     return image === undefined && from === undefined ? make("flatField", { ...given, from: "median" }) : made;
-  };
-  all.subtractBackground = (given?: Record<string, unknown>) => {
-    const made = make("subtractBackground", given);
-    const { value, percentile } = made.parameters;
-    if ((value === undefined) === (percentile === undefined)) {
-      throw new TilecastError(
-        "ERR_INVALID_ARGUMENT",
-        'op.subtractBackground takes one of "value" and "percentile"',
-        { argument: "value" },
-      );
-    }
-    return made;
   };
   all.javascript = (given?: Record<string, unknown>) => {
     const made = make("javascript", given);
     const { kind, output } = made.parameters;
-    const need = { labels: "int32", mask: "uint8" }[kind as string];
+    const need = dtypeOfKind[kind as string];
     if (need !== undefined && output !== need && given?.output !== undefined) {
       throw new TilecastError(
         "ERR_INVALID_ARGUMENT",
@@ -96,7 +87,7 @@ export const op: Constructors = build();
 
 /** An op as a person would write it: `gaussian(sigma: 1.5)`; defaults are left out. */
 export function printOp(o: Op): string {
-  const specs = table[o.name].parameters as Readonly<Record<string, AnyParameter>>;
+  const specs = specOf(o.name).parameters;
   const shown = Object.entries(o.parameters)
     .filter(([k, v]) => JSON.stringify(v) !== JSON.stringify(specs[k]?.fallback))
     .map(

@@ -3,16 +3,16 @@
 
 import { TilecastError } from "../errors.js";
 import type { Op } from "../ops/op.js";
-import type { Feature, IntensitySource } from "../ops/table.js";
+import type { Feature } from "../ops/families/segmentation.js";
+import type { ImageSource } from "../ops/parameter.js";
 import type { Plate } from "../plates/plate.js";
-import { resolveChannel } from "./channel.js";
+import { findImage } from "./image-source.js";
 import type { Program } from "./plan.js";
-import { describeStream, type Place, type ProgramBuilder, type Stream, type Value } from "./stream.js";
+import type { Place, ProgramBuilder, Stream, Value } from "./stream.js";
 
-/** Columns of the table, the union over all chains, and whether any chain measures on another channel. */
+/** Columns of the table, the union over all chains. */
 export interface MeasureColumns {
-  columns: { readonly name: string; readonly kind: string; readonly suffix: string }[];
-  joint: boolean;
+  readonly columns: { readonly name: string; readonly kind: string; readonly suffix: string }[];
 }
 
 const parts: Partial<Record<Feature, readonly string[]>> = {
@@ -25,63 +25,15 @@ function isIntensity(feature: Feature): boolean {
 }
 
 /** Named images: one unnamed (""), or by column suffix. */
-function sourcesOf(intensity: unknown): [string, IntensitySource][] {
+function sourcesOf(intensity: unknown): [string, ImageSource][] {
   if (intensity === undefined) return [["", {}]];
   if (typeof intensity === "string") return [["", intensity]];
-  const o = intensity as Record<string, IntensitySource> | { step?: string; channel?: number | string };
+  const o = intensity as Record<string, ImageSource> | { step?: string; channel?: number | string };
   const keys = Object.keys(o);
   const single =
     keys.every((k) => k === "step" || k === "channel") &&
     Object.values(o).every((v) => typeof v !== "object");
-  return single ? [["", o as IntensitySource]] : Object.entries(o as Record<string, IntensitySource>);
-}
-
-function find(
-  source: IntensitySource,
-  s: Stream,
-  streams: readonly Stream[],
-  place: Place,
-  plate: Plate,
-): Value {
-  const { step, channel } = typeof source === "string" ? { step: source, channel: undefined } : source;
-  const where = `step "${place.step}": measure`;
-  const of =
-    channel === undefined
-      ? s
-      : streams.find(
-          (x) =>
-            x.channel === resolveChannel(plate, channel, where) &&
-            x.z === s.z &&
-            x.timepoint === s.timepoint &&
-            x.site === s.site,
-        );
-  if (of === undefined) {
-    throw new TilecastError(
-      "ERR_PIPELINE",
-      `${where}: channel ${channel} has no image in well ${s.well}, site ${s.site}`,
-      { argument: "intensity" },
-    );
-  }
-  const value = step === undefined ? of.image : of.results.get(step);
-  if (value === undefined || value === null) {
-    const known = [...of.results.keys()];
-    throw new TilecastError(
-      "ERR_PIPELINE",
-      step === undefined
-        ? `${where}: the image of ${describeStream(of)} is written only later; name a step in "intensity" (${known.join(", ")})`
-        : `${where}: there is no earlier step "${step}" with an image for channel ${of.channel}; known: ${known.join(", ") || "none"}`,
-      { argument: "intensity" },
-    );
-  }
-  const labels = s.value as Value;
-  if (value.height !== labels.height || value.width !== labels.width) {
-    throw new TilecastError(
-      "ERR_PIPELINE",
-      `${where}: the image of ${describeStream(of)} is ${value.width} x ${value.height} px and the labels are ${labels.width} x ${labels.height}`,
-      { argument: "intensity" },
-    );
-  }
-  return value;
+  return single ? [["", o as ImageSource]] : Object.entries(o as Record<string, ImageSource>);
 }
 
 /** Emits the measurement of one stream. */
@@ -107,7 +59,12 @@ export function applyMeasure(
   const sources = wanted.some(isIntensity) ? sourcesOf(op.parameters.intensity) : [];
   const images = sources.map(([suffix, source]) => ({
     suffix,
-    value: find(source, s, streams, place, plate),
+    value: findImage(
+      source,
+      { op: "measure", argument: "intensity", stream: s, streams, place, plate },
+      s.value as Value,
+      "labels are",
+    ),
   }));
   const add = (name: string, kind: string, suffix: string) => {
     if (!table.columns.some((c) => c.name === name)) table.columns.push({ name, kind, suffix });

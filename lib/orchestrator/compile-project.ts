@@ -4,9 +4,11 @@
 import { TilecastError } from "../errors.js";
 import type { DType } from "../image/dtype.js";
 import type { Op } from "../ops/op.js";
-import { type OpSpec, type Projectable, table } from "../ops/table.js";
+import type { Projectable } from "../ops/families/projections.js";
+import { specOf } from "../ops/table.js";
 import type { PlaneRef } from "../plates/plate.js";
 import type { Step } from "./pipeline.js";
+import type { Projection } from "./plan.js";
 import { describeStream, type Place, type ProgramBuilder, type Stream } from "./stream.js";
 
 /** The components that a projection collapses. */
@@ -16,7 +18,7 @@ export function overOf(op: Op, step: Step): readonly Projectable[] {
 }
 
 export function isProjection(op: Op): boolean {
-  return op.name === "maxProject" || op.name === "meanProject" || op.name === "sumProject";
+  return specOf(op.name).family === "projections";
 }
 
 /** Projects streams that differ only in `over`. Throws ERR_PIPELINE when they differ in size or dtype. */
@@ -37,7 +39,9 @@ export function compileProjection(
     ].join("/");
     groups.set(key, [...(groups.get(key) ?? []), s]);
   }
-  const projection = op.name === "maxProject" ? "max" : op.name === "meanProject" ? "mean" : "sum";
+  const projection = op.name.slice(0, -"Project".length) as Projection;
+  const window = op.parameters.window as number | undefined;
+  const common = { stage: place.step, projection, ...(window === undefined ? {} : { a: window }) };
   const out: Stream[] = [];
   for (const members of groups.values()) {
     const first = members[0] as Stream;
@@ -53,15 +57,15 @@ export function compileProjection(
         );
       }
     }
-    const result = (table[op.name] as OpSpec).result(dtype, op.parameters);
-    if (projection !== "max") builder.reserve("float64", height, width);
+    const result = specOf(op.name).result(dtype, op.parameters);
+    // The accumulator of means and sums.
+    if (projection === "mean" || projection === "sum") builder.reserve("float64", height, width);
     const fromFiles = members.every((m) => m.plane !== null);
     const value = fromFiles
       ? builder.emit(
           {
             op: "project",
-            stage: place.step,
-            projection,
+            ...common,
             sources: members.map((m) => builder.source(m.plane as PlaneRef)),
           },
           result,
@@ -71,8 +75,7 @@ export function compileProjection(
       : builder.emit(
           {
             op: "projectTiles",
-            stage: place.step,
-            projection,
+            ...common,
             inputs: members.map((m) => builder.materialize(m, place.step).reg),
           },
           result,

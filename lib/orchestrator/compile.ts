@@ -4,18 +4,21 @@
 import { TilecastError } from "../errors.js";
 import type { DType } from "../image/dtype.js";
 import type { Op } from "../ops/op.js";
-import { type OpSpec, type TileKind, table } from "../ops/table.js";
+import type { TileKind } from "../ops/spec.js";
+import { specOf } from "../ops/table.js";
 import type { PlaneRef, Plate } from "../plates/plate.js";
 import { resolveChannel } from "./channel.js";
 import { choosePlanes } from "./choose-planes.js";
+import { applyNative, changesLabels, changesSize } from "./compile-apply.js";
 import { applyMeasure, fillColumns, type MeasureColumns } from "./compile-measure.js";
 import { compileProjection, isProjection, overOf } from "./compile-project.js";
 import { ViewCompiler, type ViewWishes } from "./compile-view.js";
+import { namedImages } from "./image-source.js";
 import { layOut, type PendingOutput } from "./layout-plate.js";
 import type { Pipeline, Step } from "./pipeline.js";
 import type { Job, JobView, Plan, Program } from "./plan.js";
 import { type Estimate, ResourceTable } from "./resource-table.js";
-import { checkFit, type Place, ProgramBuilder, type Stream, type Value } from "./stream.js";
+import { checkFit, describeStream, type Place, ProgramBuilder, type Stream, type Value } from "./stream.js";
 
 export interface CompileOptions {
   /** Only these wells. Default: all of the plate's. */
@@ -42,14 +45,16 @@ function chainFor(step: Step, plate: Plate, channel: number): readonly Op[] | nu
   return null;
 }
 
+/** What an op makes of what flows, where it says so. */
+function kindAfter(op: Op): TileKind | null {
+  if (op.name === "javascript") return op.parameters.kind as TileKind;
+  const { gives } = specOf(op.name);
+  return gives === "same" || gives === "nothing" ? null : gives;
+}
+
 /** Parameters as the table has checked them; each op uses its own. */
 interface OpValues {
   readonly value?: number;
-  readonly percentile?: number;
-  readonly sigma: number;
-  readonly background: number;
-  readonly scale: number;
-  readonly offset: number;
   readonly minArea: number;
   readonly maxArea?: number;
   readonly clearBorder: boolean;
@@ -70,7 +75,8 @@ class Compiler {
   readonly #programIds = new Map<string, number>();
   readonly #resources = new ResourceTable();
   readonly #flat = new Map<number, readonly Op[]>();
-  readonly #measure: MeasureColumns;
+  readonly #measure: MeasureColumns = { columns: [] };
+  readonly #named: ReturnType<typeof namedImages>;
   #slotBytes = 0;
 
   constructor(
@@ -78,7 +84,7 @@ class Compiler {
     readonly plate: Plate,
     readonly options: CompileOptions,
   ) {
-    this.#measure = { columns: [], joint: false };
+    this.#named = namedImages(pipeline.steps);
   }
 
   compile(): Plan {
@@ -93,11 +99,6 @@ class Compiler {
     );
     const collapsed = new Set<string>(
       all.flatMap(({ s, chain }) => chain.filter(isProjection).flatMap((o) => overOf(o, s))),
-    );
-    this.#measure.joint = all.some(({ chain }) =>
-      chain.some(
-        (o) => o.name === "measure" && /"channel"/.test(JSON.stringify(o.parameters.intensity ?? "")),
-      ),
     );
 
     const unknown = (options.wells ?? []).filter((w) => !plate.wells.includes(w));
@@ -121,7 +122,7 @@ class Compiler {
         p.well,
         collapsed.has("timepoint") ? "" : p.timepoint,
         collapsed.has("site") ? "" : p.site,
-        this.#measure.joint ? "" : p.channel,
+        this.#named.acrossChannels ? "" : p.channel,
         collapsed.has("z_index") || p.z_index === null ? "" : p.z_index,
       ].join("/");
       const group = groups.get(key);
@@ -239,11 +240,9 @@ class Compiler {
     const ops = this.#opsOf(channel);
     const saved = ops.findIndex((o) => o.name === "save");
     if (saved >= 0) return saved + 1;
-    const labelled = ops.findIndex(
-      (o) => o.name === "label" || (o.name === "javascript" && o.parameters.kind === "labels"),
-    );
-    if (labelled < 0) return ops.length;
-    return ops.slice(0, labelled).findLastIndex(isProjection) + 1;
+    if (!ops.some((o) => kindAfter(o) === "labels")) return ops.length;
+    const segmented = ops.findIndex((o) => kindAfter(o) === "mask" || kindAfter(o) === "labels");
+    return ops.slice(0, segmented).findLastIndex((o) => isProjection(o) || changesSize(o)) + 1;
   }
 
   #runSteps(
@@ -267,6 +266,7 @@ class Compiler {
         image: null,
         position: 0,
         measured: false,
+        labelName: "objects",
       }),
     );
     for (const s of streams) this.#maybeWrite(builder, s, leaving, null);
@@ -298,6 +298,7 @@ class Compiler {
           }
         }
         for (const s of current) {
+          if (this.#named.steps.has(step.name)) builder.materialize(s, step.name);
           if (s.value !== null && s.pending === null) s.results.set(step.name, s.value);
           if (chain !== null) leaving?.views.stepEnd(s, step.name, stepIndex);
         }
@@ -317,21 +318,25 @@ class Compiler {
     builder.run({ op: "writeImage", stage, in: value.reg, output: outputs.length, part: builder.part(s) });
     views.written(s, value, outputs.length, place);
     outputs.push({ stream: s, label: null, value });
-    if (!this.#opsOf(s.channel).some((o) => o.name === "label" || o.parameters.kind === "labels")) {
+    if (!this.#opsOf(s.channel).some((o) => kindAfter(o) === "labels")) {
       builder.run({ op: "thumbnail", stage: "report", in: value.reg, inputs: [] });
       thumbnails.push(s.channel);
     }
   }
 
-  #writeLabels(
-    builder: ProgramBuilder,
-    s: Stream,
-    name: string,
-    leaving: Leaving | null,
-    place: Place,
-  ): void {
+  /** Writes labels that the op of that place made or changed, unless the next one changes them again. */
+  #writeLabels(builder: ProgramBuilder, s: Stream, leaving: Leaving | null, place: Place): void {
+    const next = this.#opsOf(s.channel)[s.position + 1];
+    if (leaving === null || (next !== undefined && changesLabels(next))) return;
     const value = s.value as Value;
-    if (leaving === null) return;
+    const name = s.labelName;
+    if (s.image !== null && (s.image.height !== value.height || s.image.width !== value.width)) {
+      throw new TilecastError(
+        "ERR_PIPELINE",
+        `step "${place.step}": the labels of ${describeStream(s)} are ${value.width} x ${value.height} px and the image that is written with them ${s.image.width} x ${s.image.height}; change the size before the threshold, or save() after it`,
+        { argument: "save" },
+      );
+    }
     const { outputs, thumbnails, views } = leaving;
     if (outputs.some((o) => o.label === name && o.stream === s)) {
       throw new TilecastError(
@@ -360,9 +365,10 @@ class Compiler {
   ): void {
     const p = op.parameters as unknown as OpValues;
     const stage = place.step;
-    if (op.name === "otsu" || op.name === "threshold") {
+    const spec = specOf(op.name);
+    if (spec.threshold !== undefined) {
       builder.materialize(s, stage);
-      s.pending = { method: op.name === "otsu" ? "otsu" : "value", value: p.value ?? 0, place };
+      s.pending = { method: spec.threshold, value: p.value ?? 0, place };
       s.kind = "mask";
       return;
     }
@@ -386,14 +392,21 @@ class Compiler {
         input.width,
       );
       s.kind = "labels";
-      this.#writeLabels(builder, s, p.name, leaving, place);
+      s.labelName = p.name;
+      this.#writeLabels(builder, s, leaving, place);
+      return;
+    }
+    if (spec.native !== undefined) {
+      const streams = this.#named.acrossChannels ? all() : [s];
+      const resource =
+        op.name === "flatField"
+          ? this.#resources.illumination(op, s, builder.materialize(s, stage), place, group)
+          : undefined;
+      applyNative(builder, op, s, place, { streams, plate: this.plate }, resource);
+      if (s.kind === "labels") this.#writeLabels(builder, s, leaving, place);
       return;
     }
     const input = builder.materialize(s, stage);
-    const result = (table[op.name] as OpSpec).result(input.dtype, op.parameters);
-    const emit = (instruction: { op: string; a?: number; b?: number; dtype?: DType; resource?: number }) => {
-      s.value = builder.emit({ stage, in: input.reg, ...instruction }, result, input.height, input.width);
-    };
     switch (op.name) {
       case "save":
         return;
@@ -404,34 +417,11 @@ class Compiler {
           s,
           place,
           this.plate,
-          this.#measure.joint ? all() : [s],
+          this.#named.acrossChannels ? all() : [s],
           this.#measure,
           builder.part(s),
         );
         leaving?.views.table(s, builder.part(s), place);
-        return;
-      case "flatField":
-        emit({
-          op: "flatField",
-          resource: this.#resources.illumination(op, s, input, place, group),
-          a: p.background,
-        });
-        return;
-      case "subtractBackground":
-        emit(
-          p.value === undefined
-            ? { op: "subtractPercentile", a: p.percentile ?? 0 }
-            : { op: "subtract", a: p.value },
-        );
-        return;
-      case "gaussian":
-        emit({ op: "gaussian", a: p.sigma });
-        return;
-      case "convert":
-        emit({ op: "rescale", a: 1, b: 0, dtype: result });
-        return;
-      case "rescale":
-        emit({ op: "rescale", a: p.scale, b: p.offset, dtype: result });
         return;
       case "javascript": {
         const resource = this.#resources.id(
@@ -443,9 +433,18 @@ class Compiler {
             params: p.params ?? null,
           }),
         );
-        emit({ op: "function", resource, dtype: result });
+        const dtype = spec.result(input.dtype, op.parameters);
+        s.value = builder.emit(
+          { op: "function", stage, in: input.reg, resource, dtype },
+          dtype,
+          input.height,
+          input.width,
+        );
         s.kind = p.kind;
-        if (s.kind === "labels") this.#writeLabels(builder, s, "objects", leaving, place);
+        if (s.kind === "labels") {
+          s.labelName = "objects";
+          this.#writeLabels(builder, s, leaving, place);
+        }
         return;
       }
       default:

@@ -2,8 +2,12 @@
 // A pipeline compiled against a plate: independent jobs, what they share, and where their results go.
 
 import type { DType } from "../image/dtype.js";
+import type { OpSpec } from "../ops/spec.js";
 import type { PlaneRef } from "../plates/plate.js";
 import type { ComponentValues, Producer } from "../streaming/payload.js";
+
+export type ThresholdMethod = NonNullable<OpSpec["threshold"]>;
+export type Projection = "max" | "mean" | "sum" | "deviation" | "focus";
 
 /** One native instruction (native/src/exec/program.h); registers are assigned once. */
 export interface Instruction {
@@ -13,11 +17,13 @@ export interface Instruction {
   out?: number;
   inputs?: number[];
   sources?: number[];
-  projection?: "max" | "mean" | "sum";
-  method?: "value" | "otsu";
+  projection?: Projection;
+  /** Apply: the native op, and what it is given. */
+  name?: string;
+  arguments?: Readonly<Record<string, unknown>>;
+  method?: ThresholdMethod;
   dtype?: DType;
   a?: number;
-  b?: number;
   resource?: number;
   output?: number;
   /** View, outline, centroids: which of the job's views. */

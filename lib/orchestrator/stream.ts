@@ -4,9 +4,10 @@
 import { TilecastError } from "../errors.js";
 import { type DType, dtypeSize } from "../image/dtype.js";
 import type { Op } from "../ops/op.js";
-import { type OpSpec, type TileKind, table } from "../ops/table.js";
+import type { TileKind } from "../ops/spec.js";
+import { specOf } from "../ops/table.js";
 import type { PlaneRef } from "../plates/plate.js";
-import type { Instruction, Program } from "./plan.js";
+import type { Instruction, Program, ThresholdMethod } from "./plan.js";
 
 /** A register with what is known of the tile in it. */
 export interface Value {
@@ -35,7 +36,7 @@ export interface Stream {
   value: Value | null;
   kind: TileKind;
   /** A threshold not carried out yet, so that a label right after it needs no mask in memory. */
-  pending: { readonly method: "value" | "otsu"; readonly value: number; readonly place: Place } | null;
+  pending: { readonly method: ThresholdMethod; readonly value: number; readonly place: Place } | null;
   /** Results of earlier steps, for measure. */
   readonly results: Map<string, Value>;
   /** The image that is written, once it exists. */
@@ -43,6 +44,8 @@ export interface Stream {
   /** Ops carried out so far. */
   position: number;
   measured: boolean;
+  /** Of its label image, once it is labels. */
+  labelName: string;
 }
 
 export function describeStream(s: Stream): string {
@@ -122,22 +125,27 @@ export function dtypeOf(stream: Stream): DType {
   return stream.plane?.dtype ?? (stream.value as Value).dtype;
 }
 
+const nouns: Readonly<Record<TileKind, string>> = { image: "an image", mask: "a mask", labels: "labels" };
+
+/** What to do where an op meets the wrong kind. */
+function hintFor(takes: readonly TileKind[], kind: TileKind): string {
+  if (kind === "labels") {
+    return "labels can only be measured, expanded, filtered, cropped and turned";
+  }
+  if (takes.includes("labels")) return "put label() before it";
+  if (takes.includes("mask")) return "put otsu() or threshold() before it";
+  return "a mask is not an image: give it to label(), or save it";
+}
+
 /** Refuses an op that does not fit what flows: kind and dtype, before any pixel is read. */
 export function checkFit(op: Op, stream: Stream, place: Place): void {
-  const spec: OpSpec = table[op.name];
+  const spec = specOf(op.name);
   const where = `step "${place.step}": ${op.name}`;
   if (!spec.takes.includes(stream.kind)) {
-    const hint =
-      op.name === "label"
-        ? "put otsu() or threshold() before it"
-        : op.name === "measure"
-          ? "put label() before it"
-          : stream.kind === "labels"
-            ? "labels can only be measured"
-            : "a mask is not an image: give it to label(), or save it";
+    const hint = hintFor(spec.takes, stream.kind);
     throw new TilecastError(
       "ERR_PIPELINE",
-      `${where} takes ${spec.takes.join(" or ")}, and ${describeStream(stream)} is ${stream.kind === "image" ? "an image" : stream.kind === "mask" ? "a mask" : "labels"} here; ${hint}`,
+      `${where} takes ${spec.takes.join(" or ")}, and ${describeStream(stream)} is ${nouns[stream.kind]} here; ${hint}`,
       { argument: op.name },
     );
   }

@@ -43,6 +43,8 @@ export interface ReceiverReport {
   readonly planes: number;
   readonly resident: number;
   readonly shown: number;
+  /** Updates that it has taken and not drawn yet. */
+  readonly queued?: number;
   readonly dropped: number;
 }
 

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+// Trees as values: a new one shares what has not changed with the one before, and the rest is told as changes by key.
+
+import type { TreeNode } from "./node.js";
+
+/** A node's own fields, its children left out. */
+type Own<N> = N extends unknown ? Omit<N, "children"> : never;
+export type NodeFields = Own<TreeNode>;
+
+/**
+ * What makes one tree out of another, in this order: nodes that are gone, then from top to bottom those that are new, elsewhere, or different.
+ * `index` is the place among the siblings at that moment. An inserted node comes with all that is below it.
+ */
+export type TreeChange =
+  | { readonly type: "remove"; readonly key: string; readonly parent: string | null }
+  | {
+      readonly type: "insert";
+      readonly key: string;
+      readonly parent: string | null;
+      readonly index: number;
+      readonly node: TreeNode;
+    }
+  | { readonly type: "move"; readonly key: string; readonly parent: string | null; readonly index: number }
+  | { readonly type: "update"; readonly key: string; readonly node: NodeFields };
+
+type Plain = Readonly<Record<string, unknown>>;
+
+/** Of plain data. */
+function equal(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  const keys = Object.keys(a);
+  return (
+    keys.length === Object.keys(b).length &&
+    keys.every((key) => Object.hasOwn(b, key) && equal((a as Plain)[key], (b as Plain)[key]))
+  );
+}
+
+function sameFields(a: TreeNode, b: TreeNode): boolean {
+  const keys = Object.keys(a);
+  return (
+    keys.length === Object.keys(b).length &&
+    keys.every((key) => key === "children" || equal(a[key as keyof TreeNode], b[key as keyof TreeNode]))
+  );
+}
+
+/** `next`, made of the very nodes of `previous` wherever nothing differs; `previous` itself when nothing does at all. */
+export function share<N extends TreeNode>(previous: readonly N[], next: readonly N[]): readonly N[] {
+  const old = new Map(previous.map((node) => [node.key, node]));
+  const shared = next.map((node) => {
+    const before = old.get(node.key);
+    if (before === undefined) return node;
+    const children = share(before.children, node.children);
+    if (children === before.children && sameFields(before, node)) return before;
+    return { ...node, children };
+  });
+  const same = shared.length === previous.length && shared.every((node, i) => node === previous[i]);
+  return same ? previous : shared;
+}
+
+interface Place {
+  readonly parent: string | null;
+  readonly node: TreeNode;
+}
+
+function places(nodes: readonly TreeNode[], parent: string | null = null, into = new Map<string, Place>()) {
+  for (const node of nodes) {
+    into.set(node.key, { parent, node });
+    places(node.children, node.key, into);
+  }
+  return into;
+}
+
+const fieldsOf = ({ children: _, ...fields }: TreeNode): NodeFields => fields;
+
+/** Subtrees that both trees share cost nothing, as {@link share} leaves them. */
+export function diff(previous: readonly TreeNode[], next: readonly TreeNode[]): TreeChange[] {
+  if (previous === next) return [];
+  const [old, now] = [places(previous), places(next)];
+  const changes: TreeChange[] = [];
+  for (const [key, { parent }] of old) {
+    // What is below a node that goes, goes with it, unless it has moved out: then it is inserted anew.
+    if (!now.has(key) && (parent === null || now.has(parent))) changes.push({ type: "remove", key, parent });
+  }
+  const wasRemoved = (key: string): boolean => {
+    for (let at = old.get(key)?.parent; at !== null && at !== undefined; at = old.get(at)?.parent)
+      if (!now.has(at)) return true;
+    return !old.has(key);
+  };
+  const walk = (nodes: readonly TreeNode[], before: readonly TreeNode[], parent: string | null) => {
+    if (nodes === before) return;
+    // How the siblings stand while the changes are applied.
+    const order = before.filter((node) => now.has(node.key)).map((node) => node.key);
+    for (const [index, node] of nodes.entries()) {
+      if (wasRemoved(node.key)) {
+        changes.push({ type: "insert", key: node.key, parent, index, node });
+        order.splice(index, 0, node.key);
+        continue;
+      }
+      const { node: was, parent: oldParent } = old.get(node.key) as Place;
+      if (oldParent !== parent || order[index] !== node.key) {
+        changes.push({ type: "move", key: node.key, parent, index });
+        const from = order.indexOf(node.key);
+        if (from >= 0) order.splice(from, 1);
+        order.splice(index, 0, node.key);
+      }
+      if (was === node) continue;
+      if (!sameFields(was, node)) changes.push({ type: "update", key: node.key, node: fieldsOf(node) });
+      walk(node.children, was.children, node.key);
+    }
+  };
+  walk(next, previous, null);
+  return changes;
+}
+
+interface Editable {
+  node: TreeNode;
+  children: Editable[];
+}
+
+/** What a view does with changes: `apply(previous, diff(previous, next))` is `next`. Throws RangeError for changes of another tree. */
+export function apply(nodes: readonly TreeNode[], changes: readonly TreeChange[]): TreeNode[] {
+  const byKey = new Map<string, Editable>();
+  const open = (node: TreeNode): Editable => {
+    const editable: Editable = { node, children: node.children.map(open) };
+    byKey.set(node.key, editable);
+    return editable;
+  };
+  const roots = nodes.map(open);
+  const find = (key: string): Editable => {
+    const found = byKey.get(key);
+    if (found === undefined) throw new RangeError(`there is no node ${key}`);
+    return found;
+  };
+  const listOf = (parent: string | null) => (parent === null ? roots : find(parent).children);
+  const listWith = (item: Editable) =>
+    [roots, ...[...byKey.values()].map((each) => each.children)].find((list) => list.includes(item)) ?? [];
+  for (const change of changes) {
+    if (change.type === "insert") {
+      listOf(change.parent).splice(change.index, 0, open(change.node));
+      continue;
+    }
+    const item = find(change.key);
+    if (change.type === "update") item.node = { ...change.node, children: [] } as TreeNode;
+    else {
+      const list = listWith(item);
+      list.splice(list.indexOf(item), 1);
+      if (change.type === "move") listOf(change.parent).splice(change.index, 0, item);
+    }
+  }
+  const close = ({ node, children }: Editable): TreeNode =>
+    ({ ...node, children: children.map(close) }) as TreeNode;
+  return roots.map(close);
+}
+
+/** The node of that key, anywhere. */
+export function findNode(nodes: readonly TreeNode[], key: string): TreeNode | undefined {
+  for (const node of nodes) {
+    const found = node.key === key ? node : findNode(node.children, key);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+// Compiles the ops that are native ops of the same name: dtype and size of their result, their arguments, their second image.
+
+import { TilecastError } from "../errors.js";
+import type { Op } from "../ops/op.js";
+import { specOf } from "../ops/table.js";
+import { findImage, type SourceUse, secondImage } from "./image-source.js";
+import { dtypeOf, type Place, type ProgramBuilder, type Stream } from "./stream.js";
+
+/** Whether the op changes labels: of a row of such ops only the last one's result is written. */
+export function changesLabels(op: Op): boolean {
+  const { native, takes, gives } = specOf(op.name);
+  return native !== undefined && takes.includes("labels") && (gives === "labels" || gives === "same");
+}
+
+/** Whether a chain's image after the op is another place or size than before it. */
+export function changesSize(op: Op): boolean {
+  return specOf(op.name).size !== undefined;
+}
+
+/** Emits the op for one stream. `resource`: what takes the place of a second image. */
+export function applyNative(
+  builder: ProgramBuilder,
+  op: Op,
+  s: Stream,
+  place: Place,
+  images: Omit<SourceUse, "op" | "argument" | "stream" | "place">,
+  resource?: number,
+): void {
+  const spec = specOf(op.name);
+  const input = builder.materialize(s, place.step);
+  const size = spec.size?.(input, op.parameters) ?? input;
+  if (typeof size === "string") {
+    throw new TilecastError("ERR_PIPELINE", `step "${place.step}": ${op.name}: ${size}`, {
+      argument: op.name,
+    });
+  }
+  const second = secondImage(op);
+  const other =
+    second === null
+      ? []
+      : [
+          findImage(
+            second.source,
+            { ...images, op: op.name, argument: second.argument, stream: s, place },
+            input,
+            "one that it meets is",
+          ).reg,
+        ];
+  const given = (spec.native ?? []).map((name) => [name, op.parameters[name]]);
+  s.value = builder.emit(
+    {
+      op: "apply",
+      name: op.name,
+      stage: place.step,
+      in: input.reg,
+      arguments: Object.fromEntries(given.filter(([, value]) => value !== undefined)),
+      ...(other.length > 0 ? { inputs: other } : {}),
+      ...(resource === undefined ? {} : { resource }),
+    },
+    spec.result(dtypeOf(s), op.parameters),
+    size.height,
+    size.width,
+  );
+  if (spec.gives !== "same" && spec.gives !== "nothing") s.kind = spec.gives;
+  if (s.kind === "labels") s.labelName = (op.parameters.name as string | undefined) ?? s.labelName;
+}
