@@ -351,6 +351,22 @@ export interface NativeJobResult {
   }[];
 }
 
+/** A row of the table of native ops. */
+export interface NativeOp {
+  readonly name: string;
+  readonly arity: "unary" | "binary" | "unary or binary";
+  /** What of the input a pixel of the result depends on. */
+  readonly reach: "pixel" | "halo" | "plane";
+  readonly accepts: readonly DType[];
+  readonly parameters: readonly {
+    readonly name: string;
+    readonly type: "number" | "integer" | "flag" | "choice" | "dtype";
+    readonly optional: boolean;
+    readonly fallback?: number | boolean | string;
+    readonly choices: readonly string[];
+  }[];
+}
+
 /** A result tile that stays in its slot until its lease is given back. */
 export interface NativeView extends NativeLoan {
   readonly view: number;
@@ -511,6 +527,19 @@ export interface NativeBinding {
   readonly TileChannel: {
     create(capacity: number): NativeTileChannel;
     open(id: string): NativeTileChannel;
+  };
+  /** The ops that programs apply by name (native/src/exec/op_registry.h). */
+  listOps(): NativeOp[];
+  /** What an op makes of an input; `halo` is null where a pixel depends on the whole plane. */
+  opResult(
+    name: string,
+    input: { readonly dtype: DType; readonly height: number; readonly width: number },
+    parameters: Readonly<Record<string, unknown>>,
+  ): {
+    readonly dtype: DType;
+    readonly height: number;
+    readonly width: number;
+    readonly halo: number | null;
   };
   /** Error codes of the core, in its order. */
   readonly errorCodes: readonly string[];

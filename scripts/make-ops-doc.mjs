@@ -2,35 +2,43 @@
 // SPDX-License-Identifier: MIT
 // Writes docs/ops.md from the op table (needs dist/); with --check, fails when the page is out of date.
 import { readFileSync, writeFileSync } from "node:fs";
-import { opTable } from "../dist/index.js";
+import { describeOp, families, opNames } from "../dist/index.js";
 
+const cell = (text) => text.replaceAll("|", "\\|");
+const ops = opNames.map(describeOp);
 const lines = [
   "# Ops",
   "",
-  "<!-- Written by scripts/make-ops-doc.mjs from lib/ops/table.ts; change that. -->",
+  "<!-- Written by scripts/make-ops-doc.mjs from lib/ops/families/; change that. -->",
   "",
-  "Every op with its parameters, dtypes and exact definition. `op.NAME({ ... })` gives plain data for `pipeline(...).step(...)`.",
+  "Every op with its parameters, dtypes and exact definition. `op.NAME({ ... })` gives plain data for `pipeline(...).step(...)`;",
+  "`tilecast ops NAME` says the same in a terminal, `tilecast ops --json` to programs. A new op: [adding-an-op.md](adding-an-op.md).",
+  "",
+  "| family | ops |",
+  "| --- | --- |",
+  ...Object.entries(families).map(
+    ([family, title]) =>
+      `| ${title} | ${ops
+        .filter((o) => o.family === family)
+        .map((o) => `[${o.name}](#${o.name.toLowerCase()})`)
+        .join(", ")} |`,
+  ),
   "",
 ];
-for (const [name, spec] of Object.entries(opTable)) {
-  lines.push(`## ${name}`, "", spec.summary, "");
-  lines.push(`- **Definition**: ${spec.definition}`);
-  lines.push(`- **Source**: ${spec.source}`);
-  const gives = spec.gives === "same" ? "passes it on" : `gives ${spec.gives}`;
-  const accepts = spec.accepts.length === 8 ? "any dtype" : spec.accepts.join(", ");
-  lines.push(`- **Takes** ${spec.takes.join(" or ")} (${accepts}), **${gives}**`, "");
-  const parameters = Object.entries(spec.parameters);
-  if (parameters.length > 0) {
+for (const o of ops) {
+  lines.push(`## ${o.name}`, "", o.summary, "");
+  lines.push(`- **Definition**: ${o.definition}`);
+  lines.push(`- **Source**: ${o.source}`);
+  lines.push(`- **Takes** ${o.takes.join(" or ")} (${o.accepts.join(", ")}), **${o.gives}**`, "");
+  if (o.parameters.length > 0) {
     lines.push("| parameter | expected | default | |", "| --- | --- | --- | --- |");
-    for (const [key, p] of parameters) {
-      const fallback = p.optional
-        ? p.fallback === undefined
+    for (const p of o.parameters) {
+      const fallback = p.required
+        ? "required"
+        : p.default === undefined
           ? ""
-          : `\`${JSON.stringify(p.fallback)}\``
-        : "required";
-      lines.push(
-        `| \`${key}\` | ${p.expected.replaceAll("|", "\\|")} | ${fallback} | ${p.help.replaceAll("|", "\\|")} |`,
-      );
+          : `\`${JSON.stringify(p.default)}\``;
+      lines.push(`| \`${p.name}\` | ${cell(p.expected)} | ${fallback} | ${cell(p.help)} |`);
     }
     lines.push("");
   }

@@ -18,7 +18,7 @@ import sys
 import numpy as np
 import scipy.ndimage as ndi
 import tensorstore as ts
-from ops_oracle_catalogue import catalogue_cases
+from ops_oracle_catalogue import catalogue_cases, real_cases
 from skimage.filters import threshold_otsu
 from skimage.measure import label, regionprops
 from skimage.segmentation import clear_border
@@ -280,11 +280,15 @@ def main() -> None:
     if len(sys.argv) > 2:
         import tifffile
 
+        real = 0
         for path in sorted(pathlib.Path(sys.argv[2]).glob("**/*.tif*"))[:12]:
             image = tifffile.imread(path)
             if image.ndim != 2 or image.dtype.name not in DTYPES:
                 continue
             image_cases(o, rng, image, [1.5])
+            if real < 3:
+                real_cases(o, rng, image)
+                real += 1
             smooth = ndi.gaussian_filter(image.astype(np.float32), 1.5)
             o.case("otsu", input=smooth, threshold=threshold_otsu(smooth))
             label_cases(o, smooth, float(threshold_otsu(smooth)), image)

@@ -87,6 +87,9 @@ def intensity_cases(o, rng: np.random.Generator, image: np.ndarray) -> None:
             for dtype in [image.dtype.name, "float32", "uint8"]:
                 o.case("calculate", name=name, input=image, other=other, out=stored(op(exact, other), dtype))
                 o.case("calculate", name=name, input=image, value=3.7, out=stored(op(exact, 3.7), dtype))
+            if image.dtype.kind != "i":
+                same = np.ascontiguousarray(np.roll(image, 1, 0)[::-1])
+                o.case("calculate", name=name, input=image, other=same, out=stored(op(exact, same.astype(np.float64)), image.dtype))
     low, high = np.percentile(exact, [20, 90])
     o.case("clip", input=image, low=float(low), high=float(high), out=stored(np.clip(exact, low, high), image.dtype))
     o.case("invert", input=image, out=util.invert(image, signed_float=False))
@@ -216,6 +219,21 @@ def geometry_cases(o, image: np.ndarray) -> None:
         if height <= h and width <= w and image.dtype.name in ("uint8", "uint16", "float32"):
             out = cv2.resize(image.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
             o.case("resize", input=image, method="area", out=out)
+
+
+def real_cases(o, rng: np.random.Generator, image: np.ndarray) -> None:
+    """A corner of a real plane: the ops that take any image."""
+    corner = np.ascontiguousarray(image[:220, :260])
+    for radius in [3, 10]:
+        o.case("median", input=corner, radius=radius, out=median(corner, radius))
+    for size in [dict(radius=10), dict(height=21, width=21)]:
+        for name in FLAT_OPS:
+            o.case("morph", input=corner, name=name, out=flat(name, corner, **size), **size)
+    intensity_cases(o, rng, corner)
+    detail_cases(o, corner)
+    peak_cases(o, corner)
+    smooth = ndi.gaussian_filter(corner.astype(np.float32), 1.5)
+    object_cases(o, rng, "real", (smooth > filters.threshold_otsu(smooth)).astype(np.uint8))
 
 
 def catalogue_cases(o, images: dict[str, np.ndarray], masks: dict[str, np.ndarray]) -> None:

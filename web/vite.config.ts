@@ -4,13 +4,23 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
 
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
 export default defineConfig({
-  root: fileURLToPath(new URL(".", import.meta.url)),
+  root: here("."),
   // The page lies below a token that is made at each start.
   base: "./",
+  resolve: {
+    alias: {
+      "numcodecs/blosc": here("codecs/blosc.ts"),
+      "numcodecs/lz4": here("codecs/lz4.ts"),
+      "numcodecs/zstd": here("codecs/zstd.ts"),
+      "@vivjs/loaders": here("image/viv-loaders.ts"),
+    },
+  },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {
-    outDir: fileURLToPath(new URL("../dist/page", import.meta.url)),
+    outDir: here("../dist/page"),
     emptyOutDir: true,
     target: "es2022",
     // The page's policy allows no inline scripts, and the polyfill would be one.

@@ -3,15 +3,29 @@
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
-import { availableParallelism, cpus, release, totalmem } from "node:os";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
+import { commit, fileSystemOf, machineFacts } from "../../dist/bench/machine.js";
+import { machineLine } from "../../dist/bench/text.js";
+import { native } from "../../dist/native.js";
+import { Stopped, stop } from "./stop.mjs";
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 
 export const cores = availableParallelism();
+
+/** "1 core", "16 cores", as in the cases of `tilecast bench`. */
+export { coresName } from "../../dist/bench/question.js";
+
+/** Cores that trials run on: one, and all where there are more. */
+export const coreCounts = cores > 1 ? [1, cores] : [1];
+
+/** Type of the file system that a folder is on. */
+export { fileSystemOf };
 
 /** The Python with the peers in it: $TILECAST_PYTHON, or the environment that scripts/setup makes. */
 export function python() {
@@ -20,6 +34,10 @@ export function python() {
   return path;
 }
 
+/** The Python with OpenHCS and napari in it, which may be absent. */
+export const viewersPython = () =>
+  process.env.TILECAST_VIEWERS_PYTHON ?? join(root, ".venv-viewers/bin/python");
+
 /** The program under test; a bench never builds, so that nobody measures a build they did not choose. */
 export function tilecastProgram() {
   const path = join(root, "dist/cli/main.js");
@@ -27,72 +45,47 @@ export function tilecastProgram() {
   return path;
 }
 
-function said(command, args) {
-  try {
-    return execFileSync(command, args, {
-      cwd: root,
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    }).trim();
-  } catch {
-    return null;
-  }
-}
-
-const packages = [
-  "numpy",
-  "scipy",
-  "scikit-image",
-  "opencv-python-headless",
-  "numba",
-  "tifffile",
-  "imagecodecs",
-  "zarr",
-  "zarrs",
-  "tensorstore",
-  "ome-zarr",
+const pythonPackages = [
+  ...["numpy", "scipy", "scikit-image", "opencv-python-headless", "numba", "tifffile", "imagecodecs", "pyvips"],
+  ...["pyvips-binary", "zarr", "zarrs", "numcodecs", "tensorstore", "ome-zarr", "zmqruntime"],
 ];
+const nodePackages = ["sharp", "geotiff", "zarrita", "zeromq"];
 
-/** Type of the file system that a folder is on, as df says it. */
-export function fileSystem(folder) {
-  return said("df", ["--output=fstype", folder])?.split("\n").at(-1) ?? null;
-}
-
-export async function stamp() {
-  const { native } = await import(pathToFileURL(join(root, "dist/native.js")));
-  const commit = said("git", ["rev-parse", "HEAD"]);
-  const changes = said("git", ["--no-optional-locks", "status", "--porcelain"]);
-  const addon = join(root, "build/Release/tilecast.node");
+function pythonVersions() {
   const code = `import json, platform, importlib.metadata as m
 def v(n):
     try: return m.version(n)
     except m.PackageNotFoundError: return None
-print(json.dumps({"python": platform.python_version(), **{n: v(n) for n in ${JSON.stringify(packages)}}}))`;
+print(json.dumps({"python": platform.python_version(), **{n: v(n) for n in ${JSON.stringify(pythonPackages)}}}))`;
+  return JSON.parse(execFileSync(python(), ["-I", "-c", code], { encoding: "utf8" }));
+}
+
+function nodeVersion(name) {
+  const { resolve } = createRequire(import.meta.url);
+  const found = (resolve.paths(name) ?? [])
+    .map((folder) => join(folder, name, "package.json"))
+    .find((path) => existsSync(path));
+  return found === undefined ? null : JSON.parse(readFileSync(found, "utf8")).version;
+}
+
+/** What every result begins with, and the versions of all that took part. */
+export function stamp() {
+  const addon = join(root, "build/Release/tilecast.node");
   return {
-    date: new Date().toISOString(),
-    commit,
-    dirty: changes === null ? null : changes !== "",
-    // A dirty tree has no name: the build's digest tells two of them apart.
-    addonSha256: existsSync(addon) ? createHash("sha256").update(readFileSync(addon)).digest("hex") : null,
-    kernels: native().kernels,
-    cpu: cpus()[0]?.model ?? null,
-    cores,
-    memoryGb: Math.round(totalmem() / 1e9),
-    system: `${process.platform} ${release()}`,
-    node: process.version,
-    codecs: native().versions(),
-    python: JSON.parse(said(python(), ["-I", "-c", code]) ?? "null"),
+    machine: machineFacts(cacheFolder(), cores),
+    commit: commit(),
+    versions: {
+      // A dirty tree has no name: the build's digest tells two of them apart.
+      addonSha256: existsSync(addon) ? createHash("sha256").update(readFileSync(addon)).digest("hex") : null,
+      codecs: native().versions(),
+      python: pythonVersions(),
+      node: Object.fromEntries(nodePackages.map((name) => [name, nodeVersion(name)])),
+    },
   };
 }
 
-export function stampLine(s) {
-  const commit =
-    s.commit === null ? "no commit" : `commit ${s.commit.slice(0, 12)}${s.dirty ? " (dirty)" : ""}`;
-  return (
-    `${s.date.slice(0, 16)}Z, ${commit}, ${s.cpu}, ${s.cores} cores, ${s.memoryGb} GB, ${s.system}, node ${s.node}, ` +
-    `Python ${s.python?.python}, kernels ${s.kernels}`
-  );
-}
+export const stampLine = (s) =>
+  `${s.machine.date.slice(0, 16)}Z, ${machineLine(s)}, Python ${s.versions.python.python}`;
 
 function cpuTimes() {
   let busy = 0;
@@ -105,12 +98,15 @@ function cpuTimes() {
   return { busy, all };
 }
 
-/** Waits until others leave 85 % of the machine idle for a second, at most `seconds`; gives the busy share it ended with. */
+/** Waits until others leave 85 % of the machine idle for a second, at most `seconds`; gives the busy share it ended with, null for no wait. */
 export async function quiet(seconds) {
+  if (seconds === 0) return null;
   const until = performance.now() + seconds * 1000;
   for (;;) {
     const before = cpuTimes();
-    await delay(1000);
+    await delay(1000, undefined, { signal: stop }).catch(() => {
+      throw new Stopped();
+    });
     const after = cpuTimes();
     const share = (after.busy - before.busy) / Math.max(1, after.all - before.all);
     if (share < 0.15 || performance.now() > until) return share;
@@ -119,5 +115,7 @@ export async function quiet(seconds) {
 
 /** Where plates, oracles and outputs of benchmarks are kept between runs. */
 export function cacheFolder() {
-  return process.env.TILECAST_BENCH_DIR ?? join(root, "build/bench");
+  const folder = process.env.TILECAST_BENCH_DIR ?? join(root, "build/bench");
+  mkdirSync(folder, { recursive: true });
+  return folder;
 }

@@ -180,7 +180,8 @@ void Measure(int64_t side, const std::string& only, std::vector<Row>& table) {
       [&] { Morph(Morphology::kWhiteTopHat, square, f32.plane, out.plane); });
   add("top-hat disk 10 u16",
       [&] { Morph(Morphology::kWhiteTopHat, disk, u16.plane, out_u16.plane); });
-  add("open 5 x 5 u8", [&] { Morph(Morphology::kOpen, Footprint::Rectangle(5, 5), u8.plane, out_u8.plane); });
+  add("open 5 x 5 u8",
+      [&] { Morph(Morphology::kOpen, Footprint::Rectangle(5, 5), u8.plane, out_u8.plane); });
   add("fill holes", [&] { FillHoles(mask.plane, out_u8.plane); });
   add("median 3 x 3 u16", [&] { Median(u16.plane, 1, out_u16.plane); });
   add("median 5 x 5 u16", [&] { Median(u16.plane, 2, out_u16.plane); });
@@ -194,8 +195,10 @@ void Measure(int64_t side, const std::string& only, std::vector<Row>& table) {
   add("box 15 f32", [&] { BoxMean(f32.plane, 15, 15, out.plane); });
   std::vector<uint64_t> counts;
   std::vector<Peak> peaks;
-  add("add u16 + u16", [&] { Calculate(Arithmetic::kAdd, u16.plane, max_u16.plane, out_u16.plane); });
-  add("divide f32 / f32", [&] { Calculate(Arithmetic::kDivide, f32.plane, field.plane, out.plane); });
+  add("add u16 + u16",
+      [&] { Calculate(Arithmetic::kAdd, u16.plane, max_u16.plane, out_u16.plane); });
+  add("divide f32 / f32",
+      [&] { Calculate(Arithmetic::kDivide, f32.plane, field.plane, out.plane); });
   add("stretch u16 -> f32", [&] { Stretch(u16.plane, 200, 5000, 0, 1, out.plane); });
   add("gamma u16", [&] { Gamma(u16.plane, 0.5, 1, out_u16.plane); });
   add("histogram 256 u16", [&] { Histogram(u16.plane, 256, 0, 65536, counts); });

@@ -4,8 +4,7 @@
 
     make_arrays.py FOLDER
 
-Two planes of 2048x2048 u16 with nuclei and photon noise, by the plate benchmark's generator: noise, not the scene, decides how well microscope
-images compress. Chunks of 512x512; a shard is a plane. FOLDER/arrays.json, written last, lists the arrays with the SHA-256 of the pixels.
+Chunks of 512x512; a shard is a plane. FOLDER/arrays.json, written last, lists the arrays with the SHA-256 of the pixels.
 """
 
 import hashlib
@@ -18,10 +17,9 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, ShardingCodec, ZstdCodec
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "plate" / "python"))
-import make_plate
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "harness"))
+from field import SIDE, image
 
-SIDE = 2048
 PLANES = 2
 CHUNK = (1, 512, 512)
 # Levels: the libraries' own defaults for Blosc and LZ4; for Zstandard those that keep up with a microscope.
@@ -31,15 +29,6 @@ CODECS = {
     "blosc-zstd": [BloscCodec(typesize=2, cname="zstd", clevel=3, shuffle="shuffle")],
     "zstd": [ZstdCodec(level=1)],
 }
-
-
-def image(seed):
-    rng = np.random.default_rng(seed)
-    nuclei = make_plate.nuclei(rng, SIDE, SIDE, 380, 8.0, 14.0)
-    field = make_plate.paint(SIDE, SIDE, nuclei, 1.0, 1.6, 1500.0) + np.float32(180)
-    field *= make_plate.vignette(SIDE, SIDE, 1)
-    noisy = rng.poisson(field) + 100 + 3 * rng.standard_normal((SIDE, SIDE))
-    return np.clip(np.rint(noisy), 0, 65535).astype("<u2")
 
 
 def main():

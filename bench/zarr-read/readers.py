@@ -4,18 +4,21 @@
 
     readers.py READER TASK.json
 
-READER: tensorstore, zarr (zarr-python), zarrs (zarr-python over the Rust codecs), read (only the files' bytes), copy (only the pixels, from
+READER: tensorstore, zarr (zarr-python), zarrs (zarr-python over the Rust codecs), numcodecs (a reader by hand over its codecs), read (only the files' bytes), copy (only the pixels, from
 memory to memory), decode (only the codecs' libraries, chunk by chunk, from memory to memory). Prints one JSON line, as measure.mjs does.
 """
 
 import concurrent.futures
-import hashlib
 import json
 import os
+import pathlib
 import sys
-import time
+import threading
 
 import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "harness"))
+from measure import measure
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
@@ -44,6 +47,55 @@ def zarrs_reader(task):
 
     zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline", "threading.max_workers": CORES})
     return zarr_reader(task)
+
+
+def codec_of(name):
+    import numcodecs
+
+    # One thread a call: c-blosc's own threads would help on several cores only where chunks are few.
+    numcodecs.blosc.use_threads = False
+    if name.startswith("blosc"):
+        return numcodecs.Blosc()
+    return numcodecs.Zstd() if name.startswith("zstd") else None
+
+
+def numcodecs_reader(task):
+    """What one writes to be faster than zarr-python: files read whole, the shard's index by numpy, chunks on all cores."""
+    planes, height, width = task["shape"]
+    _, side, _ = task["chunk"]
+    down, across = height // side, width // side
+
+    def chunks_of(path, z, sharded):
+        """Stored bytes of a plane's chunks, row-major."""
+        if not sharded:
+            for y, x in np.ndindex(down, across):
+                with open(os.path.join(path, "c", str(z), str(y), str(x)), "rb", buffering=0) as file:
+                    yield file.read()
+            return
+        with open(os.path.join(path, "c", str(z), "0", "0"), "rb", buffering=0) as file:
+            shard = memoryview(file.read())
+        # Offsets and sizes, 16 bytes a chunk, and their crc32c, which a reader in a hurry does not look at.
+        for offset, size in np.frombuffer(shard[-4 - 16 * down * across : -4], "<u8").reshape(-1, 2).tolist():
+            yield shard[offset : offset + size]
+
+    def open_array(path):
+        return path, codec_of(os.path.basename(path)), path.endswith("shards")
+
+    def read(array):
+        path, codec, sharded = array
+        pixels = np.empty(task["shape"], "<u2")
+
+        def place(z, i, stored):
+            y, x = i // across * side, i % across * side
+            chunk = np.frombuffer(stored if codec is None else codec.decode(stored), "<u2")
+            pixels[z, y : y + side, x : x + side] = chunk.reshape(side, side)
+
+        in_parallel(
+            [lambda z=z: [place(z, i, c) for i, c in enumerate(chunks_of(path, z, sharded))] for z in range(planes)]
+        )()
+        return pixels
+
+    return open_array, read
 
 
 def files_of(path):
@@ -93,21 +145,12 @@ def copy_limit(task):
 
 def decode_limit(task):
     """Chunks in memory, each decoded into a buffer of its own size that is used again: what the C libraries give."""
-    import numcodecs
-    import threading
-
     local = threading.local()
     chunk_bytes = int(np.prod(task["chunk"])) * 2
-    # One thread a call: c-blosc's own threads would help on several cores only where chunks are few.
-    numcodecs.blosc.use_threads = False
 
     def open_array(path):
         name = os.path.basename(path)
-        codec = None
-        if name.startswith("blosc"):
-            codec = numcodecs.Blosc()
-        elif name.startswith("zstd"):
-            codec = numcodecs.Zstd()
+        codec = codec_of(name)
         plain = os.path.join(os.path.dirname(path), name.replace("shards", "chunks"))
         chunks = [open(file, "rb").read() for file in files_of(plain)]
 
@@ -127,37 +170,19 @@ def decode_limit(task):
     return open_array, lambda run: run()
 
 
-def measure(task, open_array, read, checked):
-    """Median time of a read, of as many as fit into the time; the first one, checked pixel for pixel, is not counted."""
-    results = {}
-    for name in task["arrays"]:
-        try:
-            array = open_array(os.path.join(task["folder"], name))
-            pixels = read(array)
-            if checked and hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest() != task["sha256"]:
-                raise ValueError("wrong pixels")
-            del pixels
-        except Exception as error:
-            results[name] = {"error": f"{type(error).__name__}: {error}"}
-            continue
-        times = []
-        until = time.perf_counter() + task["seconds"]
-        while len(times) < 3 or time.perf_counter() < until:
-            began = time.perf_counter()
-            read(array)
-            times.append(time.perf_counter() - began)
-        results[name] = {"s": float(np.median(times)), "reads": len(times)}
-    return results
-
-
 def main():
     name = sys.argv[1]
     with open(sys.argv[2]) as file:
         task = json.load(file)
-    readers = {"tensorstore": tensorstore_reader, "zarr": zarr_reader, "zarrs": zarrs_reader}
+    readers = {
+        "tensorstore": tensorstore_reader,
+        "zarr": zarr_reader,
+        "zarrs": zarrs_reader,
+        "numcodecs": numcodecs_reader,
+    }
     limits = {"read": read_limit, "copy": copy_limit, "decode": decode_limit}
     open_array, read = (readers | limits)[name](task)
-    print(json.dumps(measure(task, open_array, read, name in readers)))
+    print(json.dumps(measure(task, read, open_array, checked=name in readers)))
 
 
 if __name__ == "__main__":

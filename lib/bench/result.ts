@@ -23,7 +23,7 @@ export interface Row {
   readonly unit: string;
   readonly higherIsBetter: boolean;
   readonly spread: Spread | null;
-  /** How many times as good as the best other subject that is no limit; null without one. */
+  /** How many times as good as the best other subject that is no limit (and no other way of ours, for ours); null without one. */
   readonly ratioToBestPeer: number | null;
   /** The share of what is possible that was reached; null where no limit was measured. */
   readonly ratioToLimit: number | null;
@@ -45,6 +45,9 @@ export interface BenchResult {
 export const limitPrefix = "limit: ";
 
 export const isLimit = (row: Pick<Row, "subject">): boolean => row.subject.startsWith(limitPrefix);
+
+/** tilecast, in any of its ways: "tilecast", "tilecast, polling". They are no peers of each other. */
+export const isOurs = ({ subject }: Pick<Row, "subject">): boolean => /^tilecast(,|$)/.test(subject);
 
 /** The middle value; the mean of the two middle ones of an even number. */
 export function median(values: readonly number[]): number {
@@ -89,6 +92,7 @@ export function rowsOf(series: readonly Series[]): Row[] {
           o.question === s.question &&
           o.case === s.case &&
           o.subject !== s.subject &&
+          !(isOurs(o) && isOurs(s)) &&
           !isLimit(o) &&
           !isLimit(s),
       )

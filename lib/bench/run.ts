@@ -10,6 +10,7 @@ import { TilecastError } from "../errors.js";
 import { busySeconds, cacheBytes, commit, freeBytes, machineFacts, shmBytes } from "./machine.js";
 import type { MakePlate, Measurement, Question, Setting } from "./question.js";
 import { type BenchResult, median, rowsOf, type Series } from "./result.js";
+import { seededRandom, shuffled } from "./shuffle.js";
 import type { TrialAnswer, TrialTask } from "./trial.js";
 import { type Verdict, verdicts } from "./verdicts.js";
 
@@ -42,27 +43,6 @@ export interface NodeResult extends BenchResult {
   };
   /** What others used of the processor while trials ran, in cores: the median of the trials. */
   readonly foreignCores: number;
-}
-
-/** Mulberry32 (Tommy Ettinger, public domain): 32 bits of state are plenty for an order of trials. */
-function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** Fisher and Yates. */
-function shuffled<T>(values: readonly T[], random: () => number): T[] {
-  const out = [...values];
-  for (let i = out.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    [out[i], out[j]] = [out[j] as T, out[i] as T];
-  }
-  return out;
 }
 
 /** Cases in a shuffled order; a subject and its limit stay neighbours in time, in either order. */

@@ -20,6 +20,10 @@ const verbs: Readonly<
     summary: "a plate or results in the browser, and for OME-Zarr clients",
     load: async () => (await import("./view.js")).viewCommand,
   },
+  ops: {
+    summary: "the ops, with their parameters and definitions",
+    load: async () => (await import("./ops.js")).opsCommand,
+  },
   bench: {
     summary: "measure this node: memory, disk, TIFF, OME-Zarr, kernels, a whole plate",
     load: async () => (await import("./bench.js")).benchCommand,

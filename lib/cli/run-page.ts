@@ -3,8 +3,10 @@
 
 import { basename, join, resolve } from "node:path";
 import { TilecastError } from "../errors.js";
+import { InstanceWatcher } from "../manager/index.js";
 import type { Plate } from "../plates/plate.js";
 import { Gateway } from "../web/gateway.js";
+import { addInstances } from "../web/instances.js";
 import { RunView } from "../web/run-view.js";
 import { openBrowser, untilInterrupted } from "./view.js";
 
@@ -20,6 +22,7 @@ export class RunPage {
   /** Throws ERR_ENDPOINT where the port is taken. */
   static async open(port: number, plate: Plate, out: string, quiet: boolean): Promise<RunPage> {
     const gateway = await new Gateway({ port }).start();
+    addInstances(gateway, new InstanceWatcher());
     const cancel = new AbortController();
     const view = await RunView.open(gateway, {
       plate,

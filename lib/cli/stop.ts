@@ -3,8 +3,8 @@
 
 import { parseArgs } from "node:util";
 import { TilecastError } from "../errors.js";
+import { describeServer } from "../manager/server-info.js";
 import { findServers, stopServer, type ZmqConfig } from "../runtime/index.js";
-import { describeServer } from "./ps.js";
 
 export const stopUsage = `Usage: tilecast stop PORT [options]
 

@@ -5,14 +5,18 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { parseArgs } from "node:util";
 import { TilecastError } from "../errors.js";
+import { InstanceWatcher } from "../manager/index.js";
 import { Gateway } from "../web/gateway.js";
+import { addInstances } from "../web/instances.js";
 import { addPath } from "../web/open-source.js";
 
 export const viewUsage = `Usage: tilecast view PATH... [options]
+       tilecast view --live [options]
 
 Shows plates and results in the browser: folders of TIFFs, OME-Zarr plates, output folders of tilecast run.
 Serves them on 127.0.0.1 as OME-Zarr too, for napari, neuroglancer, vizarr and other clients, until Ctrl-C.
 
+  --live         without PATH: what runs on this machine, servers and viewers; with PATH they are there too
   --port N       default: a free one
   --no-open      print the address only
   --json         the addresses as one line of JSON
@@ -42,6 +46,7 @@ export async function viewCommand(args: readonly string[]): Promise<number> {
     allowPositionals: true,
     allowNegative: true,
     options: {
+      live: { type: "boolean", default: false },
       port: { type: "string" },
       open: { type: "boolean", default: true },
       json: { type: "boolean", default: false },
@@ -52,8 +57,8 @@ export async function viewCommand(args: readonly string[]): Promise<number> {
     process.stdout.write(viewUsage);
     return 0;
   }
-  if (positionals.length === 0)
-    throw new TilecastError("ERR_USAGE", "tilecast view takes the PATH of a plate or of results", {
+  if (positionals.length === 0 && !values.live)
+    throw new TilecastError("ERR_USAGE", "tilecast view takes the PATH of a plate or of results, or --live", {
       argument: "PATH",
     });
   const port = values.port === undefined ? 0 : Number(values.port);
@@ -62,6 +67,7 @@ export async function viewCommand(args: readonly string[]): Promise<number> {
       argument: "port",
     });
   await using gateway = await new Gateway({ port }).start();
+  addInstances(gateway, new InstanceWatcher());
   const ids: string[] = [];
   for (const path of positionals) ids.push(...(await addPath(gateway, path)));
   const addresses = ids.map((id) => `${gateway.url}data/${id}`);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A server that a scan has found, as flat facts: what `tilecast ps` prints and what the tree is made of.
 
-import { asDict } from "../runtime/message-schema.js";
 import type { Endpoint, FoundServer, Pong } from "../runtime/index.js";
+import { asDict } from "../runtime/message-schema.js";
 import type { ServerType, ViewerFacts } from "./node.js";
 
 /** Also a part of URLs: letters, digits, points and hyphens. */

@@ -23,9 +23,7 @@ export class TreeView {
   #selected: ReadonlySet<string> = new Set();
 
   /** `expandedAtFirst`: default servers, so that plates are seen and wells are asked for. */
-  constructor(
-    readonly expandedAtFirst: (node: TreeNode) => boolean = (node) => node.kind === "server",
-  ) {}
+  constructor(readonly expandedAtFirst: (node: TreeNode) => boolean = (node) => node.kind === "server") {}
 
   /** Takes a new tree. What is gone is no longer selected: nothing is done to what one does not see. */
   update(nodes: readonly TreeNode[]): void {

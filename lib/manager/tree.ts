@@ -9,7 +9,8 @@ export type NodeFields = Own<TreeNode>;
 
 /**
  * What makes one tree out of another, in this order: nodes that are gone, then from top to bottom those that are new, elsewhere, or different.
- * `index` is the place among the siblings at that moment. An inserted node comes with all that is below it.
+ * `index` is the place among the siblings at that moment. An inserted node comes with all that is below it. One that has another parent now
+ * is removed there and inserted here.
  */
 export type TreeChange =
   | { readonly type: "remove"; readonly key: string; readonly parent: string | null }
@@ -59,59 +60,39 @@ export function share<N extends TreeNode>(previous: readonly N[], next: readonly
   return same ? previous : shared;
 }
 
-interface Place {
-  readonly parent: string | null;
-  readonly node: TreeNode;
-}
-
-function places(nodes: readonly TreeNode[], parent: string | null = null, into = new Map<string, Place>()) {
-  for (const node of nodes) {
-    into.set(node.key, { parent, node });
-    places(node.children, node.key, into);
-  }
-  return into;
-}
-
 const fieldsOf = ({ children: _, ...fields }: TreeNode): NodeFields => fields;
+const keysOf = (nodes: readonly TreeNode[]) => new Map(nodes.map((node) => [node.key, node]));
 
 /** Subtrees that both trees share cost nothing, as {@link share} leaves them. */
 export function diff(previous: readonly TreeNode[], next: readonly TreeNode[]): TreeChange[] {
-  if (previous === next) return [];
-  const [old, now] = [places(previous), places(next)];
-  const changes: TreeChange[] = [];
-  for (const [key, { parent }] of old) {
-    // What is below a node that goes, goes with it, unless it has moved out: then it is inserted anew.
-    if (!now.has(key) && (parent === null || now.has(parent))) changes.push({ type: "remove", key, parent });
-  }
-  const wasRemoved = (key: string): boolean => {
-    for (let at = old.get(key)?.parent; at !== null && at !== undefined; at = old.get(at)?.parent)
-      if (!now.has(at)) return true;
-    return !old.has(key);
-  };
-  const walk = (nodes: readonly TreeNode[], before: readonly TreeNode[], parent: string | null) => {
-    if (nodes === before) return;
+  const removals: TreeChange[] = [];
+  const others: TreeChange[] = [];
+  const compare = (before: readonly TreeNode[], after: readonly TreeNode[], parent: string | null) => {
+    if (before === after) return;
+    const [old, now] = [keysOf(before), keysOf(after)];
+    for (const { key } of before) if (!now.has(key)) removals.push({ type: "remove", key, parent });
     // How the siblings stand while the changes are applied.
-    const order = before.filter((node) => now.has(node.key)).map((node) => node.key);
-    for (const [index, node] of nodes.entries()) {
-      if (wasRemoved(node.key)) {
-        changes.push({ type: "insert", key: node.key, parent, index, node });
-        order.splice(index, 0, node.key);
+    const order = before.filter(({ key }) => now.has(key)).map(({ key }) => key);
+    for (const [index, node] of after.entries()) {
+      const { key } = node;
+      const was = old.get(key);
+      if (was === undefined) {
+        others.push({ type: "insert", key, parent, index, node });
+        order.splice(index, 0, key);
         continue;
       }
-      const { node: was, parent: oldParent } = old.get(node.key) as Place;
-      if (oldParent !== parent || order[index] !== node.key) {
-        changes.push({ type: "move", key: node.key, parent, index });
-        const from = order.indexOf(node.key);
-        if (from >= 0) order.splice(from, 1);
-        order.splice(index, 0, node.key);
+      if (order[index] !== key) {
+        others.push({ type: "move", key, parent, index });
+        order.splice(order.indexOf(key, index), 1);
+        order.splice(index, 0, key);
       }
       if (was === node) continue;
-      if (!sameFields(was, node)) changes.push({ type: "update", key: node.key, node: fieldsOf(node) });
-      walk(node.children, was.children, node.key);
+      if (!sameFields(was, node)) others.push({ type: "update", key, node: fieldsOf(node) });
+      compare(was.children, node.children, key);
     }
   };
-  walk(next, previous, null);
-  return changes;
+  compare(previous, next, null);
+  return [...removals, ...others];
 }
 
 interface Editable {
@@ -127,27 +108,25 @@ export function apply(nodes: readonly TreeNode[], changes: readonly TreeChange[]
     byKey.set(node.key, editable);
     return editable;
   };
-  const roots = nodes.map(open);
   const find = (key: string): Editable => {
     const found = byKey.get(key);
     if (found === undefined) throw new RangeError(`there is no node ${key}`);
     return found;
   };
-  const listOf = (parent: string | null) => (parent === null ? roots : find(parent).children);
-  const listWith = (item: Editable) =>
-    [roots, ...[...byKey.values()].map((each) => each.children)].find((list) => list.includes(item)) ?? [];
+  const roots = nodes.map(open);
   for (const change of changes) {
+    if (change.type === "update") {
+      find(change.key).node = { ...change.node, children: [] } as TreeNode;
+      continue;
+    }
+    const siblings = change.parent === null ? roots : find(change.parent).children;
     if (change.type === "insert") {
-      listOf(change.parent).splice(change.index, 0, open(change.node));
+      siblings.splice(change.index, 0, open(change.node));
       continue;
     }
     const item = find(change.key);
-    if (change.type === "update") item.node = { ...change.node, children: [] } as TreeNode;
-    else {
-      const list = listWith(item);
-      list.splice(list.indexOf(item), 1);
-      if (change.type === "move") listOf(change.parent).splice(change.index, 0, item);
-    }
+    siblings.splice(siblings.indexOf(item), 1);
+    if (change.type === "move") siblings.splice(change.index, 0, item);
   }
   const close = ({ node, children }: Editable): TreeNode =>
     ({ ...node, children: children.map(close) }) as TreeNode;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Public face of the ops room.
 
-export { type Projectable, projectable } from "./families/projections.js";
+export { describeOp, type OpDescription, opNames, type ParameterDescription } from "./describe.js";
+export type { Projectable } from "./families/projections.js";
 export { type Feature, features } from "./families/segmentation.js";
 export { type Op, op, printOp } from "./op.js";
 export type { ImageSource } from "./parameter.js";

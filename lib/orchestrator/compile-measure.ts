@@ -2,8 +2,8 @@
 // Compiles op.measure: which images it measures on, and the columns of the table.
 
 import { TilecastError } from "../errors.js";
-import type { Op } from "../ops/op.js";
 import type { Feature } from "../ops/families/segmentation.js";
+import type { Op } from "../ops/op.js";
 import type { ImageSource } from "../ops/parameter.js";
 import type { Plate } from "../plates/plate.js";
 import { findImage } from "./image-source.js";

@@ -3,8 +3,8 @@
 
 import { TilecastError } from "../errors.js";
 import type { DType } from "../image/dtype.js";
-import type { Op } from "../ops/op.js";
 import type { Projectable } from "../ops/families/projections.js";
+import type { Op } from "../ops/op.js";
 import { specOf } from "../ops/table.js";
 import type { PlaneRef } from "../plates/plate.js";
 import type { Step } from "./pipeline.js";

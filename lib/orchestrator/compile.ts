@@ -2,7 +2,6 @@
 // Compiles a pipeline against a plate: which planes form a job, and the instructions of each job. No pixel is read here.
 
 import { TilecastError } from "../errors.js";
-import type { DType } from "../image/dtype.js";
 import type { Op } from "../ops/op.js";
 import type { TileKind } from "../ops/spec.js";
 import { specOf } from "../ops/table.js";

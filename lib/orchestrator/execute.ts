@@ -152,7 +152,7 @@ export async function checkIllumination(plan: Plan): Promise<void> {
     const image = found[i];
     if (image === undefined || "error" in image) throw illuminationError(path, image);
     for (const job of plan.jobs) {
-      const uses = plan.programs[job.program]?.code.some((x) => x.op === "flatField" && x.resource === id);
+      const uses = plan.programs[job.program]?.code.some((x) => x.name === "flatField" && x.resource === id);
       const s = job.sources[0];
       if (!uses || s === undefined || job.channels.length > 1) continue;
       if (s.height === image.height && s.width === image.width) continue;

@@ -130,7 +130,7 @@ const nouns: Readonly<Record<TileKind, string>> = { image: "an image", mask: "a 
 /** What to do where an op meets the wrong kind. */
 function hintFor(takes: readonly TileKind[], kind: TileKind): string {
   if (kind === "labels") {
-    return "labels can only be measured, expanded, filtered, cropped and turned";
+    return "labels can be measured, expanded, filtered, cropped and turned";
   }
   if (takes.includes("labels")) return "put label() before it";
   if (takes.includes("mask")) return "put otsu() or threshold() before it";

@@ -41,6 +41,9 @@ export class EventHub {
   #n = 0;
   #timer: NodeJS.Timeout | undefined;
 
+  /** Called when there is somebody to tell, and when nobody is left. */
+  onAudience: (isThere: boolean) => void = () => {};
+
   /** `intervalMs`: between two batches; default 50. */
   constructor(readonly intervalMs = 50) {}
 
@@ -65,9 +68,10 @@ export class EventHub {
     const client: Client = { listener, at: known ? since : 0 };
     listener.send(JSON.stringify([{ type: known ? "resume" : "reset", epoch: this.epoch, n: client.at }]));
     this.#clients.add(client);
+    if (this.#clients.size === 1) this.onAudience(true);
     this.#schedule();
     return () => {
-      this.#clients.delete(client);
+      if (this.#clients.delete(client) && this.#clients.size === 0) this.onAudience(false);
     };
   }
 

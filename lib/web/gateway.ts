@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { type WebSocket, WebSocketServer } from "ws";
-import { isTilecastError, TilecastError } from "../errors.js";
+import { type ErrorCode, isTilecastError, TilecastError } from "../errors.js";
 import { version } from "../version.js";
 import { judge, newToken, safeParts } from "./access.js";
 import { EventHub } from "./event-hub.js";
@@ -37,8 +37,10 @@ export interface GatewayRun {
   readonly cancel: () => void;
 }
 
-/** What a control does; a throw is answered as an error. */
+/** What a control does; a throw is answered as an error, `null` is 404. */
 export type Control = (parts: readonly string[]) => Promise<unknown> | unknown;
+/** What a query gives: an object as JSON, a string as plain text, `undefined` is 404. */
+export type Query = (parts: readonly string[]) => Promise<unknown> | unknown;
 
 interface Served {
   readonly source: Source;
@@ -59,6 +61,13 @@ const types: Readonly<Record<string, string>> = {
   map: "application/json",
 };
 
+const statuses: Partial<Readonly<Record<ErrorCode, number>>> = {
+  ERR_INVALID_ARGUMENT: 400,
+  // Something is not, or no longer, in the state that an action needs.
+  ERR_INSTANCE: 409,
+  ERR_TIMEOUT: 504,
+};
+
 /** Nothing from elsewhere is loaded, framed or run; inline styles are what the page's libraries set. Workers of decoders are blobs. */
 const policy =
   "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; " +
@@ -73,7 +82,8 @@ export class Gateway implements AsyncDisposable {
   readonly #sources = new Map<string, Served>();
   readonly #runs = new Map<string, GatewayRun>();
   readonly #controls = new Map<string, Control>();
-  readonly #queries = new Map<string, () => Promise<unknown> | unknown>();
+  readonly #queries = new Map<string, Query>();
+  readonly #kept: AsyncDisposable[] = [];
   #next = 0;
   #port = 0;
 
@@ -138,13 +148,18 @@ export class Gateway implements AsyncDisposable {
     this.#runs.set(run.id, run);
   }
 
+  /** Is closed with the gateway. */
+  keep(each: AsyncDisposable): void {
+    this.#kept.push(each);
+  }
+
   /** What a POST below `/api/NAME/...` does. */
   control(name: string, act: Control): void {
     this.#controls.set(name, act);
   }
 
-  /** What a GET of `/api/NAME` gives. */
-  query(name: string, give: () => Promise<unknown> | unknown): void {
+  /** What a GET of `/api/NAME/...` gives. */
+  query(name: string, give: Query): void {
     this.#queries.set(name, give);
   }
 
@@ -178,7 +193,7 @@ export class Gateway implements AsyncDisposable {
       return;
     }
     const known = isTilecastError(error);
-    const status = known && error.code === "ERR_INVALID_ARGUMENT" ? 400 : 500;
+    const status = (known && statuses[error.code]) || 500;
     for (const name of ["ETag", "Last-Modified", "Content-Range", "Accept-Ranges"])
       response.removeHeader(name);
     json(response, status, {
@@ -259,9 +274,11 @@ export class Gateway implements AsyncDisposable {
       if (table === undefined) return nothing(response, 404);
       return json(response, 200, query(table, q));
     }
-    const give = name === undefined ? undefined : this.#queries.get(parts.slice(1).join("/"));
-    if (give === undefined) return nothing(response, 404);
-    return json(response, 200, await give());
+    const given = await this.#queries.get(name ?? "")?.(parts.slice(2));
+    if (given === undefined) return nothing(response, 404);
+    if (typeof given !== "string") return json(response, 200, given);
+    response.writeHead(200, { "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store" });
+    response.end(given);
   }
 
   async #post(request: IncomingMessage, response: ServerResponse, parts: readonly string[]): Promise<void> {
@@ -280,7 +297,8 @@ export class Gateway implements AsyncDisposable {
     }
     const act = name === undefined ? undefined : this.#controls.get(name);
     if (act === undefined) return nothing(response, 404);
-    return json(response, 200, (await act(parts.slice(2))) ?? { status: "done" });
+    const done = await act(parts.slice(2));
+    return done === null ? nothing(response, 404) : json(response, 200, done ?? { status: "done" });
   }
 
   /** What there is: what `/api/catalog` gives. */
@@ -303,7 +321,10 @@ export class Gateway implements AsyncDisposable {
     }
     const sources = [...this.#sources.values()];
     this.#sources.clear();
-    await Promise.all(sources.map((s) => s.source.close()));
+    await Promise.all([
+      ...sources.map((s) => s.source.close()),
+      ...this.#kept.splice(0).map((each) => each[Symbol.asyncDispose]()),
+    ]);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

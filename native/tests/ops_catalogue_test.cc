@@ -36,10 +36,12 @@ using test::Values;
 TEST_CASE("morphology equals scikit-image's and scipy's") {
   const Oracle* oracle = TheOracle();
   if (oracle == nullptr) return;
-  const std::map<std::string, Morphology> ops = {
-      {"erosion", Morphology::kErode},        {"dilation", Morphology::kDilate},
-      {"opening", Morphology::kOpen},         {"closing", Morphology::kClose},
-      {"white_tophat", Morphology::kWhiteTopHat}, {"black_tophat", Morphology::kBlackTopHat}};
+  const std::map<std::string, Morphology> ops = {{"erosion", Morphology::kErode},
+                                                 {"dilation", Morphology::kDilate},
+                                                 {"opening", Morphology::kOpen},
+                                                 {"closing", Morphology::kClose},
+                                                 {"white_tophat", Morphology::kWhiteTopHat},
+                                                 {"black_tophat", Morphology::kBlackTopHat}};
   oracle->Each("morph", [&](const Values& v) {
     const Plane& in = oracle->plane(v.at("input"));
     const auto radius = static_cast<int64_t>(Number(v, "radius", -1));
@@ -126,7 +128,8 @@ TEST_CASE("arithmetic, clipping, gamma, inversion and stretching equal numpy's")
   each("gamma", 2e-7, [](const Values& v, const Plane& in, const Plane& out) {
     Gamma(in, Number(v, "gamma"), Number(v, "gain"), out);
   });
-  each("equalize", 2e-5, [](const Values&, const Plane& in, const Plane& out) { Equalize(in, out); });
+  each("equalize", 2e-5,
+       [](const Values&, const Plane& in, const Plane& out) { Equalize(in, out); });
   each("clahe", 0, [](const Values& v, const Plane& in, const Plane& out) {
     Clahe(in, Number(v, "clip"), static_cast<int64_t>(Number(v, "tiles_y")),
           static_cast<int64_t>(Number(v, "tiles_x")), out);
@@ -144,7 +147,8 @@ TEST_CASE("histograms equal numpy.histogram") {
     REQUIRE(static_cast<int64_t>(counts.size()) == want.width);
     int64_t moved = 0;
     for (size_t i = 0; i < counts.size(); ++i)
-      moved += std::abs(static_cast<int64_t>(counts[i]) - static_cast<int64_t>(want.row<double>(0)[i]));
+      moved +=
+          std::abs(static_cast<int64_t>(counts[i]) - static_cast<int64_t>(want.row<double>(0)[i]));
     CHECK(moved == 0);
   });
 }
@@ -176,7 +180,8 @@ TEST_CASE("edges and detail equal scikit-image's and scipy's") {
       CheckPlanes(out.plane, oracle->plane(v.at("out")), 1e-6, tolerance * Greatest(in));
     });
   };
-  each("sobel", 5e-7, [](const Values&, const Plane& in, const Plane& out) { SobelMagnitude(in, out); });
+  each("sobel", 5e-7,
+       [](const Values&, const Plane& in, const Plane& out) { SobelMagnitude(in, out); });
   each("unsharp", 3e-6, [](const Values& v, const Plane& in, const Plane& out) {
     UnsharpMask(in, Number(v, "sigma"), Number(v, "amount"), out);
   });

@@ -118,7 +118,8 @@ inline double At(const Plane& p, int64_t y, int64_t x) {
 
 // Checks got against want: each pixel within `relative` of its own magnitude plus `absolute`.
 // Reports the worst pixel only.
-inline void CheckPlanes(const Plane& got, const Plane& want, double relative = 0, double absolute = 0) {
+inline void CheckPlanes(const Plane& got, const Plane& want, double relative = 0,
+                        double absolute = 0) {
   REQUIRE(got.height == want.height);
   REQUIRE(got.width == want.width);
   REQUIRE(got.dtype == want.dtype);

@@ -6,7 +6,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { features, type Op, op, opTable } from "../../lib/ops/index.js";
+import { type Op, opNames } from "../../lib/ops/index.js";
 import { pipeline } from "../../lib/orchestrator/pipeline.js";
 import { run } from "../../lib/orchestrator/run.js";
 import { openPlate, type Plate } from "../../lib/plates/index.js";
@@ -15,6 +15,7 @@ import { runJson } from "../helpers/results.js";
 import { needsData, needsPeer, python, shared } from "../helpers/shared.js";
 import { smallPlate } from "../helpers/small-plate.js";
 import { writeTiff } from "../helpers/tiff.js";
+import { type Chain, imageChains, objectChains, planeChains, projections, whole } from "./op-chains.js";
 
 const folder = temporaryFolders();
 const script = fileURLToPath(new URL("./check_ops.py", import.meta.url));
@@ -26,12 +27,17 @@ interface Verdict {
   readonly unsure: number;
 }
 
+const stepsOf = (chain: Chain): [string, readonly Op[]][] =>
+  Array.isArray(chain) ? [["all", chain as readonly Op[]]] : Object.entries(chain as object);
+
 /** Runs each chain over the plate and has all of them judged by one Python process. */
-async function judge(plate: Plate, chains: Readonly<Record<string, readonly Op[]>>): Promise<Verdict[]> {
+async function judge(plate: Plate, chains: Readonly<Record<string, Chain>>): Promise<Verdict[]> {
   const cases: object[] = [];
-  for (const [name, ops] of Object.entries(chains)) {
+  for (const [name, chain] of Object.entries(chains)) {
     const out = join(folder(), "out");
-    const report = await run(pipeline(name).step("all", ...ops), plate, {
+    let p = pipeline(name);
+    for (const [step, ops] of stepsOf(chain)) p = p.step(step, ...ops);
+    const report = await run(p, plate, {
       out,
       threads: 2,
       levels: 1,
@@ -58,7 +64,11 @@ async function judge(plate: Plate, chains: Readonly<Record<string, readonly Op[]
         channel: p.channel,
       });
     }
-    cases.push({ name, out, ops: ops.map((o) => [o.name, o.parameters]), fields });
+    const ops = stepsOf(chain).flatMap(([step, all]) => [
+      ...all.map((o) => [o.name, o.parameters]),
+      ["step", { name: step }],
+    ]);
+    cases.push({ name, out, ops, fields });
   }
   const file = join(folder(), "cases.json");
   writeFileSync(file, JSON.stringify(cases));
@@ -76,58 +86,7 @@ function flat(width: number, height: number): string {
   return path;
 }
 
-const every = op.measure(features);
-
-/** Chains over single planes; `bright` is a value that separates objects from background. */
-const planeChains = (image: string, bright: number): Record<string, readonly Op[]> => ({
-  "flat-field from an image": [op.flatField({ image, background: 3 })],
-  "flat-field, median": [op.flatField({ from: "median", sigma: 20 })],
-  "flat-field, mean": [op.flatField({ from: "mean", sigma: 9, shrink: 5, background: 2, images: 64 })],
-  "subtract a value": [op.subtractBackground({ value: 12.5 })],
-  "subtract a percentile": [op.subtractBackground({ percentile: 7.5 })],
-  "gaussian 0.4": [op.gaussian({ sigma: 0.4 })],
-  "gaussian 1.5": [op.gaussian({ sigma: 1.5 })],
-  "gaussian 11, after subtraction": [op.subtractBackground({ value: 5 }), op.gaussian({ sigma: 11 })],
-  threshold: [op.threshold({ value: bright })],
-  "otsu of integers": [op.otsu()],
-  "otsu of floats": [op.gaussian({ sigma: 2 }), op.otsu()],
-  label: [op.threshold({ value: bright }), op.label(), every],
-  "label, filtered": [
-    op.gaussian({ sigma: 1 }),
-    op.otsu(),
-    op.label({ minArea: 20, maxArea: 900, clearBorder: true }),
-    every,
-  ],
-  "convert to int16": [op.gaussian({ sigma: 1 }), op.convert({ dtype: "int16" })],
-  "convert to uint8": [op.rescale({ scale: 3, offset: -100 }), op.convert({ dtype: "uint8" })],
-  "rescale to float32": [op.rescale({ scale: 0.37, offset: -4 })],
-  "rescale to uint16": [op.rescale({ scale: 513.3, offset: -20, dtype: "uint16" })],
-  "rescale to float64": [op.rescale({ scale: 1 / 3, dtype: "float64" })],
-});
-
-const projections: Record<string, readonly Op[]> = {
-  "max projection": [op.maxProject()],
-  "mean projection": [op.meanProject()],
-  "sum projection": [op.sumProject()],
-};
-
-/** The pipeline of the demo and the examples. */
-const whole: Record<string, readonly Op[]> = {
-  "the whole pipeline": [
-    op.maxProject(),
-    op.flatField({ from: "median", sigma: 30 }),
-    op.gaussian({ sigma: 1.5 }),
-    op.otsu(),
-    op.label({ minArea: 30 }),
-    every,
-  ],
-};
-
-async function check(
-  plate: Plate,
-  chains: Readonly<Record<string, readonly Op[]>>,
-  least: number,
-): Promise<void> {
+async function check(plate: Plate, chains: Readonly<Record<string, Chain>>, least: number): Promise<void> {
   const verdicts = await judge(plate, chains);
   expect(verdicts.flatMap((v) => v.wrong)).toEqual([]);
   expect(verdicts.map((v) => v.name)).toEqual(Object.keys(chains));
@@ -142,19 +101,18 @@ describe("ops give what numpy, scipy and scikit-image give", () => {
   needsPeer(python(), "Python");
 
   test("the chains below name every op but those without an oracle", () => {
-    const named = [planeChains("unused.tif", 0), projections, whole]
-      .flatMap((c) => Object.values(c).flat())
+    const named = [planeChains("unused.tif", 0), projections, whole, imageChains(0), objectChains(0)]
+      .flatMap((c) => Object.values(c))
+      .flatMap((chain) => stepsOf(chain).flatMap(([, ops]) => ops))
       .map((o) => o.name);
-    expect(Object.keys(opTable).filter((name) => !(named as string[]).includes(name))).toEqual([
-      "save",
-      "javascript",
-    ]);
+    expect(opNames.filter((name) => !named.includes(name))).toEqual(["save", "javascript"]);
   });
 
   test.each(["uint16", "uint8", "float32"] as const)("on a generated plate of %s", async (dtype) => {
     const root = join(folder(), "plate");
     smallPlate(root, { wells: ["A01", "C05"], sites: 2, width: 203, height: 157, dtype });
-    await check(await openPlate(root), planeChains(flat(203, 157), 60), 4);
+    const chains = { ...planeChains(flat(203, 157), 60), ...imageChains(60), ...objectChains(60) };
+    await check(await openPlate(root), chains, 4);
     const stack = join(folder(), "plate");
     smallPlate(stack, { wells: ["A01"], sites: 2, channels: [5, 0], width: 131, height: 97, dtype });
     await check(await openPlate(stack), { ...projections, ...whole }, 4);
@@ -164,7 +122,8 @@ describe("ops give what numpy, scipy and scikit-image give", () => {
     const root = shared("data", "human-cells");
     needsData(root, "human-cells");
     test("every op", async () => {
-      await check(await openPlate(root as string), planeChains(flat(512, 512), 60), 3);
+      const chains = { ...planeChains(flat(512, 512), 60), ...imageChains(60), ...objectChains(60) };
+      await check(await openPlate(root as string), chains, 3);
     });
   });
 

@@ -4,8 +4,8 @@
 import { describe, expect, test } from "vitest";
 import { isTilecastError } from "../../lib/errors.js";
 import { dtypes } from "../../lib/image/dtype.js";
+import { projectable } from "../../lib/ops/families/projections.js";
 import { features, op, opTable, printOp } from "../../lib/ops/index.js";
-import { projectable } from "../../lib/ops/table.js";
 
 /** The constructors without their types, as JavaScript sees them. */
 const loose = op as unknown as Record<

@@ -69,7 +69,7 @@ describe("before any pixel is read, a pipeline is refused", () => {
       `ERR_PIPELINE: step "s": gaussian takes image, and ${at} is a mask here; a mask is not an image: give it to label(), or save it`,
     );
     expect(await refusal(segment.step("x", op.gaussian({ sigma: 1 })), plate)).toBe(
-      `ERR_PIPELINE: step "x": gaussian takes image, and ${at} is labels here; labels can only be measured`,
+      `ERR_PIPELINE: step "x": gaussian takes image, and ${at} is labels here; labels can be measured, expanded, filtered, cropped and turned`,
     );
   });
 
@@ -263,7 +263,7 @@ describe("jobs", () => {
     const ops = plan.jobs.map((j) => plan.programs[j.program]?.code.map((i) => i.op));
     expect(ops.slice(0, 2)).toEqual([
       ["read", "writeImage", "thumbnail"],
-      ["read", "gaussian", "writeImage", "thumbnail"],
+      ["read", "apply", "writeImage", "thumbnail"],
     ]);
   });
 });

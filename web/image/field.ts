@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One OME-Zarr image, 0.4 or 0.5, opened over HTTP: its axes, levels, display ranges and labels.
 
-import { type Array as ZarrArray, type DataType, FetchStore, get, open, root, slice } from "zarrita";
+import { type Array as ZarrArray, type DataType, FetchStore, get, NotFoundError, open, root, slice } from "zarrita";
 import { base } from "../state/server.js";
 
 export type Pixels =
@@ -71,14 +71,21 @@ export class Field {
     readonly axes: readonly string[],
     /** Display ranges of the channels, where the metadata has them. */
     readonly windows: readonly (Window | undefined)[],
+    /** Labels are drawn from unsigned textures, whatever they are stored as. */
+    readonly isLabels: boolean,
   ) {}
 
   /** `path` is that of the image group below the page, such as `data/s1/A/1/0`. Rejects where it cannot be read (yet). */
-  static async open(path: string, signal?: AbortSignal): Promise<Field> {
+  static async open(path: string, signal?: AbortSignal, isLabels = false): Promise<Field> {
     const url = new URL(path, base).href;
     // A running job's planes change from absent to there: the browser has to ask again, and its entity tags make that cheap.
     const store = new FetchStore(url, { overrides: { cache: "no-cache", ...(signal ? { signal } : {}) } });
-    const group = await open(root(store), { kind: "group" });
+    // In the order of how likely they are; zarrita's own order asks for files of the older format first.
+    const group = await open
+      .v3(root(store), { kind: "group" })
+      .catch((error: unknown) =>
+        error instanceof NotFoundError ? open.v2(root(store), { kind: "group" }) : Promise.reject(error),
+      );
     const ome = ((group.attrs.ome as Ome | undefined) ?? group.attrs) as Ome;
     const multiscales = ome.multiscales?.[0];
     if (multiscales === undefined) throw new Error(`${path} is no OME-Zarr image: it has no multiscales`);
@@ -93,7 +100,7 @@ export class Field {
         ? { start: window.start, end: window.end }
         : undefined,
     );
-    return new Field(levels, axes, windows);
+    return new Field(levels, axes, windows, isLabels);
   }
 
   #axis(name: string): number {
@@ -118,6 +125,7 @@ export class Field {
 
   /** viv's name of the pixel type. */
   get dtype(): string {
+    if (this.isLabels) return "Uint32";
     const dtype = dtypes[this.levels[0]?.dtype ?? ""];
     if (dtype === undefined) throw new Error(`pixels of type ${this.levels[0]?.dtype} cannot be shown`);
     return dtype;
@@ -146,7 +154,8 @@ export class Field {
     });
     const chunk = await get(array, selection, signal ? { opts: { signal } } : {});
     const [height, width] = chunk.shape as [number, number];
-    return { data: drawable(chunk.data), width, height };
+    const data = drawable(chunk.data);
+    return { data: this.isLabels ? Uint32Array.from(data) : data, width, height };
   }
 
   /** Size of a level, [height, width]. */

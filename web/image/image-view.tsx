@@ -49,7 +49,7 @@ async function openAll(key: string, signal: AbortSignal): Promise<Opened> {
     // A running job may have written the image and not its labels yet.
     labelName.peek() === undefined
       ? undefined
-      : Field.open(`${s.url}/${path}/labels/${labelName.peek()}`, signal).catch(() => undefined),
+      : Field.open(`${s.url}/${path}/labels/${labelName.peek()}`, signal, true).catch(() => undefined),
   ]);
   histograms.value = await examine(s, main, plane);
   if (beside && other) await examine(other, beside, { t: plane.t, z: middle(beside, plane.z) });

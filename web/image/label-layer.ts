@@ -56,8 +56,12 @@ void main() {
   if (label == 0u) discard;
   uint row = label / ${lookupWidth}u;
   uint mark = float(row) < labelStyle.rows ? texelFetch(marks, ivec2(int(label % ${lookupWidth}u), int(row)), 0).r : 0u;
-  bool edge = labelAt(p + ivec2(1, 0), size) != label || labelAt(p - ivec2(1, 0), size) != label ||
-    labelAt(p + ivec2(0, 1), size) != label || labelAt(p - ivec2(0, 1), size) != label;
+  // As wide as a pixel of the screen where that is wider than one of the image: a thinner line would be lost between samples.
+  ivec2 step = max(ivec2(1), ivec2(round(fwidth(vTexCoord) * vec2(size))));
+  ivec2 dx = ivec2(step.x, 0);
+  ivec2 dy = ivec2(0, step.y);
+  bool edge = labelAt(p + dx, size) != label || labelAt(p - dx, size) != label ||
+    labelAt(p + dy, size) != label || labelAt(p - dy, size) != label;
   vec3 color = mark == 2u ? vec3(1.0) : colorOf(label);
   float dim = labelStyle.marked > 0.5 && mark == 0u ? 0.3 : 1.0;
   float alpha = edge ? max(labelStyle.opacity, mark == 2u ? 1.0 : 0.85) : labelStyle.filled > 0.5 ? labelStyle.opacity * 0.6 : mark > 0u ? 0.3 : 0.0;
@@ -86,14 +90,19 @@ interface State {
 
 /** A tile of labels. Its channel is the label image; contrast has no meaning for it. */
 export class LabelLayer extends XRLayer {
-  static layerName = "LabelLayer";
+  static override layerName = "LabelLayer";
 
-  getShaders() {
-    const shaders = super.getShaders() as { fs: string; modules: object[] };
+  override getShaders() {
+    // viv's types call the whole description a module.
+    const shaders = super.getShaders() as unknown as { name: string; modules: object[] };
     return { ...shaders, fs: fragment, modules: [...shaders.modules, labelStyle] };
   }
 
-  updateState(change: { props: LabelProps; oldProps: Partial<LabelProps> }): void {
+  override updateState(change: {
+    props: LabelProps;
+    oldProps: Partial<LabelProps>;
+    changeFlags: unknown;
+  }): void {
     super.updateState(change);
     const { props, oldProps } = change;
     const state = this.state as unknown as State;
@@ -130,7 +139,7 @@ export class LabelLayer extends XRLayer {
     this.setState({ marks, rows });
   }
 
-  finalizeState(): void {
+  override finalizeState(): void {
     (this.state as unknown as State).marks?.destroy();
     super.finalizeState();
   }

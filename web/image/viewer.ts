@@ -36,6 +36,9 @@ export interface Camera {
   readonly zoom: number;
 }
 
+/** viv's types are of its own React components' props; deck.gl's of any layer are what is needed here. */
+const TiledLayer = MultiscaleImageLayer as unknown as new (props: object) => Layer;
+
 /** viv draws so many channels at once. */
 export const mostChannels = 10;
 const palette = [new ColorPaletteExtension()];
@@ -188,7 +191,7 @@ export class Viewer {
       const loader = levels(pane.field);
       if (selections.length > 0)
         layers.push(
-          new MultiscaleImageLayer({
+          new TiledLayer({
             id: `image@${pane.id}`,
             loader,
             dtype: pane.field.dtype,
@@ -205,12 +208,12 @@ export class Viewer {
             maxRequests: 12,
             pickable: false,
             onViewportLoad: pane.id === "main" ? this.on.drawn : null,
-          } as object) as unknown as Layer,
+          }),
         );
       const labels = this.#labels;
       if (labels === undefined) continue;
       layers.push(
-        new MultiscaleImageLayer({
+        new TiledLayer({
           id: `labels@${pane.id}`,
           loader: levels(labels.field),
           dtype: labels.field.dtype,
@@ -227,7 +230,7 @@ export class Viewer {
           filled: labels.filled,
           labelOpacity: labels.opacity,
           marks: labels.marks,
-        } as object) as unknown as Layer,
+        }),
       );
     }
     return layers;

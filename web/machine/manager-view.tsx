@@ -3,56 +3,32 @@
 
 import { computed, signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import type { InstanceTree, ServerAction, ServerNode, TreeNode } from "../../lib/manager/node.js";
+import { type TreeRow, TreeView } from "../../lib/manager/tree-view.js";
+import { duration } from "../run/run-view.js";
 import { instances } from "../state/model.js";
-import { AnswerError, get, post } from "../state/server.js";
+import { AnswerError, base, get, post } from "../state/server.js";
 
-/** Work below a server: plate, worker, well, step. */
-export interface WorkNode {
-  readonly key: string;
-  readonly name: string;
-  readonly state: string;
-  /** 0 to 1. */
-  readonly progress?: number | null;
-  readonly detail?: string;
-  readonly children?: readonly WorkNode[];
-}
+/** Events bring changes; asking finds a server that learnt of instances later. */
+const pollMs = 4000;
 
-/** What `/api/instances` says of one server; null is unknown. */
-export interface Instance {
-  readonly key: string;
-  readonly port: number;
-  readonly app: string | null;
-  readonly version: string | null;
-  readonly server: string | null;
-  readonly role: string | null;
-  readonly state: string;
-  readonly why?: string | null;
-  readonly pid: number | null;
-  readonly uptimeSeconds: number | null;
-  readonly memoryBytes?: number | null;
-  readonly cpuPercent?: number | null;
-  readonly running: number | null;
-  readonly queued: number | null;
-  readonly logFile?: string | null;
-  readonly children?: readonly WorkNode[];
-}
-
-const pollMs = 2000;
 const answer = signal<"loading" | "absent" | Error | "ready">("loading");
-const polled = signal<readonly Instance[]>([]);
-const closed = signal<ReadonlySet<string>>(new Set());
-const chosen = signal("");
+const polled = signal<InstanceTree | undefined>(undefined);
+/** The newest of what was asked for and what came by itself. */
+const tree = computed<InstanceTree | undefined>(() => {
+  const sent = instances.value as InstanceTree | undefined;
+  const asked = polled.value;
+  if (sent === undefined || asked === undefined) return sent ?? asked;
+  return sent.version >= asked.version ? sent : asked;
+});
 
-const listed = (value: unknown): readonly Instance[] | undefined => {
-  const list = Array.isArray(value) ? value : (value as { instances?: unknown } | undefined)?.instances;
-  return Array.isArray(list) ? (list as Instance[]) : undefined;
-};
-
-const all = computed(() => listed(instances.value) ?? polled.value);
+/** What is open and chosen outlives every change of the tree; `turn` makes the page draw it again. */
+const opened = new TreeView();
+const turn = signal(0);
 
 async function refresh(): Promise<void> {
   try {
-    polled.value = listed(await get("api/instances")) ?? [];
+    polled.value = await get<InstanceTree>("api/instances");
     answer.value = "ready";
   } catch (error) {
     const absent = error instanceof AnswerError && error.status === 404;
@@ -60,25 +36,17 @@ async function refresh(): Promise<void> {
   }
 }
 
-const number = (n: number | null | undefined) => (n === null || n === undefined ? "\u2013" : n.toLocaleString("en"));
-const megabytes = (n: number | null | undefined) =>
-  n === null || n === undefined ? "\u2013" : `${Math.round(n / 2 ** 20).toLocaleString("en")} MiB`;
-
-function uptime(seconds: number | null): string {
-  if (seconds === null) return "\u2013";
-  const minutes = Math.floor(seconds / 60);
-  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-}
+const number = (n: number | null) => (n === null ? "\u2013" : n.toLocaleString("en"));
+const megabytes = (n: number | null) => (n === null ? "\u2013" : `${Math.round(n).toLocaleString("en")} MB`);
 
 export function ManagerView() {
   useEffect(() => {
     void refresh();
-    // Events bring what changes; asking finds what they do not say, and a server that learnt of instances later.
     const timer = setInterval(() => void refresh(), pollMs);
     return () => clearInterval(timer);
   }, []);
   const state = answer.value;
-  if (state === "loading") return <Note title="Looking for servers" text="" />;
+  const shown = tree.value;
   if (state === "absent")
     return (
       <Note
@@ -86,24 +54,39 @@ export function ManagerView() {
         text="This server shows plates only. tilecast ps lists what runs on this machine, and tilecast stop ends it."
       />
     );
-  if (state instanceof Error) return <Note title="The list cannot be read" text={state.message} />;
-  if (all.value.length === 0)
-    return <Note title="Nothing is running" text="Servers and viewers of this machine appear here when they start." />;
+  if (state instanceof Error && shown === undefined)
+    return <Note title="The list cannot be read" text={state.message} />;
+  if (shown === undefined || (!shown.scanned && shown.servers.length === 0))
+    return <Note title="Looking for servers" text="" />;
+  if (shown.servers.length === 0)
+    return (
+      <Note
+        title="Nothing is running"
+        text="Servers and viewers of this machine appear here when they start."
+      />
+    );
+  turn.value;
+  opened.update(shown.servers);
   return (
     <div class="manager">
-      <table>
+      {shown.error !== null && (
+        <p class="error-line" role="alert">
+          The last look failed: {shown.error}
+        </p>
+      )}
+      <table role="treegrid" aria-label="Servers and viewers">
         <thead>
           <tr>
-            {["Server", "State", "Port", "Process", "Memory", "Up", "Running", "Queued", ""].map((h, i) => (
-              <th scope="col" key={h} class={i > 1 && i < 8 ? "right" : ""}>
+            {["Name", "State", "Port", "Process", "Memory", "Up", "Running", "Queued", "Actions"].map((h, i) => (
+              <th scope="col" key={h} class={i > 1 ? "right" : ""}>
                 {h}
               </th>
             ))}
           </tr>
         </thead>
         <tbody>
-          {all.value.map((i) => (
-            <InstanceRows key={i.key} instance={i} />
+          {opened.rows().map((row) => (
+            <Row key={row.node.key} row={row} />
           ))}
         </tbody>
       </table>
@@ -120,91 +103,115 @@ function Note({ title, text }: { title: string; text: string }) {
   );
 }
 
-function toggle(key: string): void {
-  const next = new Set(closed.value);
-  if (!next.delete(key)) next.add(key);
-  closed.value = next;
+/** What a node says beside its state. */
+function detail(node: TreeNode): string {
+  if (node.kind === "server") return node.why ?? "";
+  if (node.kind === "execution") {
+    const { done, total, failed } = node.wells;
+    const wells = total > 0 ? `${done} of ${total} wells${failed > 0 ? `, ${failed} failed` : ""}` : "";
+    return [node.position === null ? "" : `number ${node.position} in the queue`, wells, node.error ?? ""]
+      .filter((t) => t !== "")
+      .join("; ");
+  }
+  if (node.kind === "well") return [node.step ?? "", node.error ?? ""].filter((t) => t !== "").join("; ");
+  return "";
 }
 
-function Fold({ id, name, children }: { id: string; name: string; children: number }) {
-  if (children === 0) return <span class="fold" />;
-  const open = !closed.value.has(id);
-  return (
-    <button
-      type="button"
-      class="fold"
-      aria-expanded={open}
-      aria-label={`${open ? "Close" : "Open"} ${name}`}
-      onClick={() => toggle(id)}
-    >
-      {open ? "\u25be" : "\u25b8"}
-    </button>
-  );
-}
-
-function InstanceRows({ instance: i }: { instance: Instance }) {
-  const children = i.children ?? [];
-  const name = [i.app, i.server ?? i.role, i.version].filter((t) => t).join(" ") || `port ${i.port}`;
-  return (
-    <>
-      <tr class={chosen.value === i.key ? "chosen" : ""} onClick={() => (chosen.value = i.key)}>
-        <th scope="row">
-          <Fold id={i.key} name={name} children={children.length} />
-          {name}
-        </th>
-        <td>
-          <span class={`dot ${i.state}`} aria-hidden="true" /> {i.state}
-          {i.why ? <span class="quiet"> {i.why}</span> : null}
-        </td>
-        <td class="right number">{i.port}</td>
-        <td class="right number">{i.pid ?? "\u2013"}</td>
-        <td class="right number">{megabytes(i.memoryBytes)}</td>
-        <td class="right number">{uptime(i.uptimeSeconds)}</td>
-        <td class="right number">{number(i.running)}</td>
-        <td class="right number">{number(i.queued)}</td>
-        <td class="right">
-          <Quit instance={i} name={name} />
-        </td>
-      </tr>
-      {!closed.value.has(i.key) && children.map((n) => <WorkRows key={n.key} node={n} parent={i.key} depth={1} />)}
-    </>
-  );
-}
-
-function WorkRows({ node, parent, depth }: { node: WorkNode; parent: string; depth: number }) {
-  const id = `${parent}/${node.key}`;
-  const children = node.children ?? [];
-  return (
-    <>
-      <tr class="work">
-        <th scope="row" style={{ paddingInlineStart: `${0.5 + depth * 1.25}rem` }}>
-          <Fold id={id} name={node.name} children={children.length} />
-          {node.name}
-        </th>
-        <td>
-          <span class={`dot ${node.state}`} aria-hidden="true" /> {node.state}
-        </td>
-        <td colSpan={6}>
-          {node.progress != null && <progress max={1} value={node.progress} aria-label={`Progress of ${node.name}`} />}
-          <span class="quiet"> {node.detail}</span>
-        </td>
-        <td />
-      </tr>
-      {!closed.value.has(id) && children.map((n) => <WorkRows key={n.key} node={n} parent={id} depth={depth + 1} />)}
-    </>
-  );
-}
-
-function Quit({ instance, name }: { instance: Instance; name: string }) {
-  const asking = useSignal<"" | "quit" | "force-quit">("");
-  const error = useSignal("");
-  const act = (how: "quit" | "force-quit") => {
-    asking.value = "";
-    post(`api/instances/${encodeURIComponent(instance.key)}/${how}`).then(
-      () => void refresh(),
-      (e: Error) => (error.value = e.message),
-    );
+function Row({ row }: { row: TreeRow }) {
+  const { node, depth, isExpanded, isSelected } = row;
+  const unfold = (to: boolean) => {
+    opened.expand(node.key, to);
+    turn.value++;
   };
+  const choose = () => {
+    opened.select([node.key]);
+    turn.value++;
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    const self = event.currentTarget as HTMLElement;
+    if (event.target !== self) return;
+    const acts: Readonly<Record<string, () => void>> = {
+      ArrowRight: () => unfold(true),
+      ArrowLeft: () => unfold(false),
+      ArrowDown: () => (self.nextElementSibling as HTMLElement | null)?.focus(),
+      ArrowUp: () => (self.previousElementSibling as HTMLElement | null)?.focus(),
+      Enter: choose,
+      " ": choose,
+    };
+    const act = acts[event.key];
+    if (act === undefined) return;
+    event.preventDefault();
+    act();
+  };
+  const state = node.kind === "server" && node.busy !== null ? `${node.busy} asked` : node.state;
+  return (
+    <tr
+      class={`${isSelected ? "chosen" : ""} ${node.kind}`}
+      aria-level={depth + 1}
+      aria-expanded={node.children.length > 0 ? isExpanded : undefined}
+      aria-selected={isSelected}
+      tabIndex={0}
+      onClick={choose}
+      onKeyDown={onKeyDown}
+    >
+      <th scope="row" style={{ paddingInlineStart: `${depth * 1.25}rem` }}>
+        <button
+          type="button"
+          class="fold"
+          tabIndex={-1}
+          disabled={node.children.length === 0}
+          aria-label={`${isExpanded ? "Close" : "Open"} ${node.label}`}
+          onClick={(e) => {
+            e.stopPropagation();
+            unfold(!isExpanded);
+          }}
+        >
+          {node.children.length === 0 ? "" : isExpanded ? "\u25be" : "\u25b8"}
+        </button>
+        {node.label}
+      </th>
+      <td colSpan={node.kind === "server" ? 1 : 8}>
+        <span class={`dot ${node.failed > 0 ? "failed" : node.state}`} aria-hidden="true" /> {state}
+        {node.percent !== null && (
+          <>
+            {" "}
+            <progress max={100} value={node.percent} aria-label={`Progress of ${node.label}`} />{" "}
+            <span class="number">{node.percent} %</span>
+          </>
+        )}{" "}
+        <span class="quiet">{detail(node)}</span>
+      </td>
+      {node.kind === "server" && <ServerCells server={node} />}
+    </tr>
+  );
+}
+
+function ServerCells({ server: s }: { server: ServerNode }) {
+  const queued = s.queued ?? s.viewer?.queued ?? null;
+  return (
+    <>
+      <td class="right number">{s.port}</td>
+      <td class="right number">{s.pid ?? "\u2013"}</td>
+      <td class="right number">{megabytes(s.memoryMb)}</td>
+      <td class="right number">
+        {s.startedAt === null ? "\u2013" : duration(Math.max(0, (Date.now() - s.startedAt) / 1000))}
+      </td>
+      <td class="right number">{number(s.running)}</td>
+      <td class="right number">{number(queued)}</td>
+      <td class="right">
+        <Actions server={s} />
+      </td>
+    </>
+  );
+}
+
+const actionNames: Readonly<Record<ServerAction, string>> = { quit: "Quit", "force-quit": "Force quit" };
+
+function Actions({ server }: { server: ServerNode }) {
+  const asking = useSignal<ServerAction | undefined>(undefined);
+  const error = useSignal("");
+  const path = `api/instances/${encodeURIComponent(server.key)}`;
+  const how = asking.value;
   if (error.value !== "")
     return (
       <span class="error-line" role="alert">
@@ -214,36 +221,46 @@ function Quit({ instance, name }: { instance: Instance; name: string }) {
         </button>
       </span>
     );
-  if (asking.value === "")
+  if (how === undefined)
     return (
       <span class="actions">
-        {instance.logFile && (
-          <a href={`api/instances/${encodeURIComponent(instance.key)}/log`} target="_blank" rel="noreferrer">
+        {server.hasLog && (
+          <a class="button" href={new URL(`${path}/log`, base).href} target="_blank" rel="noreferrer">
             Log
           </a>
         )}
-        <button type="button" onClick={() => (asking.value = "quit")} aria-label={`Quit ${name}`}>
-          Quit
-        </button>
-        <button
-          type="button"
-          class="danger"
-          onClick={() => (asking.value = "force-quit")}
-          aria-label={`Force ${name} to quit`}
-        >
-          Force quit
-        </button>
+        {server.actions.map((action) => (
+          <button
+            type="button"
+            key={action}
+            class={action === "force-quit" ? "danger" : ""}
+            disabled={server.busy !== null}
+            aria-label={`${actionNames[action]} ${server.label}`}
+            onClick={() => (asking.value = action)}
+          >
+            {actionNames[action]}
+          </button>
+        ))}
       </span>
     );
-  const how = asking.value;
   return (
     <span class="confirm">
       {how === "quit" ? "Work in its queue is lost." : "It is ended at once; what it has not saved is lost."}
-      <button type="button" class="danger" onClick={() => act(how)}>
-        {how === "quit" ? "Quit" : "Force quit"}
+      <button
+        type="button"
+        class="danger"
+        onClick={() => {
+          asking.value = undefined;
+          post(`${path}/${how}`).then(
+            () => void refresh(),
+            (e: Error) => (error.value = e.message),
+          );
+        }}
+      >
+        {actionNames[how]}
       </button>
       {/* biome-ignore lint/a11y/noAutofocus: the safe answer is where the keyboard is */}
-      <button type="button" autoFocus onClick={() => (asking.value = "")}>
+      <button type="button" autoFocus onClick={() => (asking.value = undefined)}>
         Keep
       </button>
     </span>

@@ -95,7 +95,7 @@ function apply(events: readonly HubMessage[]): void {
       newWells.set(`${state.run}/${state.well}`, state);
       changed.wells = true;
     } else if (event.type === "tile") tiles.push(event as unknown as TileEvent);
-    else if (event.type === "instances") instances.value = event.instances ?? event;
+    else if (event.type === "instances") instances.value = event;
   }
   batch(() => {
     if (changed.sources) {

@@ -4,7 +4,13 @@
 import { integer, oneOf, optional, required } from "../parameter.js";
 import { anyDType, anyKind, float32, image, type OpSpec, type Size, sameType } from "../spec.js";
 
-const moved = { family: "geometry", takes: anyKind, gives: "same", accepts: anyDType, result: sameType } as const;
+const moved = {
+  family: "geometry",
+  takes: anyKind,
+  gives: "same",
+  accepts: anyDType,
+  result: sameType,
+} as const;
 const turned = ({ height, width }: Size): Size => ({ height: width, width: height });
 const px = { family: "geometry", takes: image, gives: "image", accepts: anyDType } as const;
 
@@ -17,8 +23,10 @@ export const geometry = {
     native: ["y", "x", "height", "width"],
     size: ({ height, width }, p): Size | string => {
       const { y, x, height: h, width: w } = p as Record<"y" | "x" | "height" | "width", number>;
-      if (y + h > height) return `"height" must be at most ${height - y} from row ${y} of an image of ${width} x ${height} px, and is ${h}`;
-      if (x + w > width) return `"width" must be at most ${width - x} from column ${x} of an image of ${width} x ${height} px, and is ${w}`;
+      if (y + h > height)
+        return `"height" must be at most ${height - y} from row ${y} of an image of ${width} x ${height} px, and is ${h}`;
+      if (x + w > width)
+        return `"width" must be at most ${width - x} from column ${x} of an image of ${width} x ${height} px, and is ${w}`;
       return { height: h, width: w };
     },
     parameters: {

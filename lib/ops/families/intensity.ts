@@ -155,11 +155,7 @@ export const intensity = {
       high: optional(number("%", 0, 100), 100, "Percentile that becomes outHigh. Default 100: the maximum."),
       outLow: optional(number("intensity"), 0, "Least value of the result."),
       outHigh: optional(number("intensity"), 1, "Greatest value of the result."),
-      dtype: optional(
-        dtypeName(),
-        "float32",
-        "dtype of the result. Default float32, which 0 to 1 needs.",
-      ),
+      dtype: optional(dtypeName(), "float32", "dtype of the result. Default float32, which 0 to 1 needs."),
     },
   },
   equalize: {
@@ -187,7 +183,11 @@ export const intensity = {
     result: sameType,
     native: ["clip", "tilesY", "tilesX"],
     parameters: {
-      clip: optional(number("times the mean bin", 0), 40, "Limit of contrast, 0 for none. Default 40: OpenCV's."),
+      clip: optional(
+        number("times the mean bin", 0),
+        40,
+        "Limit of contrast, 0 for none. Default 40: OpenCV's.",
+      ),
       tilesY: optional(integer("tiles", 1, 256), 8, "Tiles down the image. Default 8: OpenCV's."),
       tilesX: optional(integer("tiles", 1, 256), 8, "Tiles across the image. Default 8: OpenCV's."),
     },

@@ -99,10 +99,10 @@ export const segmentation = {
   },
   triangle: {
     ...thresholds,
-    summary: "Mask of pixels above the triangle threshold of the plane: a small bright share on a large background.",
+    summary:
+      "Mask of pixels above the triangle threshold of the plane: a small bright share on a large background.",
     definition: `The level furthest from the line between the histogram's peak and the end of its longer tail; ${ofLevels}`,
-    source:
-      "Zack, Rogers, Latt, J. Histochem. Cytochem. 25(7), 1977; skimage.filters.threshold_triangle",
+    source: "Zack, Rogers, Latt, J. Histochem. Cytochem. 25(7), 1977; skimage.filters.threshold_triangle",
     accepts: levels,
     threshold: "triangle",
     parameters: {},
@@ -166,7 +166,8 @@ export const segmentation = {
   },
   splitObjects: {
     family: "segmentation",
-    summary: "Numbers the objects of a mask, touching ones apart: watershed on the distance to the background.",
+    summary:
+      "Numbers the objects of a mask, touching ones apart: watershed on the distance to the background.",
     definition:
       "8-connected watershed of the negated distanceTransform within the mask, from its peaks that are greatest within `distance` px (plateaus as " +
       "one); an object without a peak of its own is kept. Numbered from 1 in raster order of first pixels. int32.",

@@ -61,8 +61,11 @@ constexpr std::pair<const char*, OpKind> kOps[] = {
     {"outline", OpKind::kOutline},
     {"centroids", OpKind::kCentroids},
 };
-constexpr std::pair<const char*, Projection> kProjections[] = {
-    {"max", Projection::kMax}, {"mean", Projection::kMean}, {"sum", Projection::kSum}};
+constexpr std::pair<const char*, StackOp> kProjections[] = {{"max", StackOp::kMax},
+                                                            {"mean", StackOp::kMean},
+                                                            {"sum", StackOp::kSum},
+                                                            {"deviation", StackOp::kDeviation},
+                                                            {"focus", StackOp::kFocus}};
 constexpr std::pair<const char*, ThresholdMethod> kMethods[] = {
     {"value", ThresholdMethod::kValue},
     {"otsu", ThresholdMethod::kOtsu},

@@ -19,7 +19,10 @@ std::string NumberText(double value) {
 }
 
 std::string Quoted(std::string_view text) {
-  return "\"" + std::string(text) + "\"";
+  std::string out(1, '"');
+  out += text;
+  out += '"';
+  return out;
 }
 
 template <class List, class Text>

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Rows of the segmentation ops. Thresholds of a whole plane are instructions of their own: a label
 // right after one needs no mask (program.h).
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
 #include "exec/op_registry.h"
+#include "ops/distance.h"
 #include "ops/thresholds.h"
 
 namespace tilecast {
@@ -12,6 +17,36 @@ using Reach = OpRow::Reach;
 
 DType Mask(DType, const OpArguments&) {
   return DType::kU8;
+}
+
+DType Labels(DType, const OpArguments&) {
+  return DType::kI32;
+}
+
+DType Float32(DType, const OpArguments&) {
+  return DType::kF32;
+}
+
+// Peaks as labels of one pixel, numbered in raster order.
+void PaintPeaks(const OpCall& c) {
+  const OpArguments& a = c.arguments;
+  thread_local std::vector<Peak> peaks;
+  FindPeaks(c.in, a.integer("distance"), a.number("threshold"), a.integer("border"), peaks);
+  std::sort(peaks.begin(), peaks.end(),
+            [](const Peak& p, const Peak& q) { return p.y != q.y ? p.y < q.y : p.x < q.x; });
+  for (int64_t y = 0; y < c.out.height; ++y) {
+    std::memset(c.out.row<int32_t>(y), 0, static_cast<size_t>(c.out.row_bytes()));
+  }
+  int32_t number = 0;
+  for (const Peak& p : peaks) c.out.row<int32_t>(p.y)[p.x] = ++number;
+}
+
+LabelOptions OptionsOf(const OpArguments& a) {
+  LabelOptions options;
+  options.min_area = a.integer("minArea");
+  if (a.has("maxArea")) options.max_area = a.integer("maxArea");
+  options.clear_border = a.flag("clearBorder");
+  return options;
 }
 
 }  // namespace
@@ -34,6 +69,48 @@ std::vector<OpRow> SegmentationRows() {
                 AdaptiveThreshold(c.in, a.choice<Surroundings>("method"), a.integer("block"),
                                   a.number("offset"), c.out);
               },
+      },
+      {
+          .name = "distanceTransform",
+          .accepts = kMask,
+          .result = Float32,
+          .run = [](const OpCall& c) { DistanceTransform(c.in, c.out); },
+      },
+      {
+          .name = "splitObjects",
+          .accepts = kMask,
+          .parameters = {{"distance", Type::kInteger, 10}},
+          .result = Labels,
+          .run =
+              [](const OpCall& c) { SplitObjects(c.in, c.arguments.integer("distance"), c.out); },
+      },
+      {
+          .name = "findPeaks",
+          .accepts = kNotF64,
+          .parameters = {{"threshold", Type::kNumber},
+                         {"distance", Type::kInteger, 1},
+                         {"border", Type::kInteger, 0}},
+          .result = Labels,
+          .run = PaintPeaks,
+      },
+      {
+          .name = "expandLabels",
+          .accepts = kLabels,
+          .reach = Reach::kHalo,
+          .parameters = {{"distance", Type::kNumber}},
+          .halo =
+              [](const OpArguments& a) {
+                return static_cast<int64_t>(std::ceil(a.number("distance")));
+              },
+          .run = [](const OpCall& c) { ExpandLabels(c.in, c.arguments.number("distance"), c.out); },
+      },
+      {
+          .name = "filterLabels",
+          .accepts = kLabels,
+          .parameters = {{"minArea", Type::kInteger, 0},
+                         {"maxArea", Type::kInteger, {}, true},
+                         {"clearBorder", Type::kFlag, 0}},
+          .run = [](const OpCall& c) { FilterLabels(c.in, OptionsOf(c.arguments), c.out); },
       },
   };
 }

@@ -64,9 +64,10 @@ void Program::Finalize() {
     if (op.kind == OpKind::kView) ++views;
     int temporary = 0;
     if (op.kind == OpKind::kProject) {
-      temporary = op.projection == Projection::kMax ? (op.sources.size() > 1 ? 1 : 0) : 2;
+      const bool straight = op.projection == StackOp::kMax && op.sources.size() == 1;
+      temporary = straight ? 0 : HasAccumulator(op.projection) ? 2 : 1;
     }
-    if (op.kind == OpKind::kProjectRegs) temporary = op.projection == Projection::kMax ? 0 : 1;
+    if (op.kind == OpKind::kProjectRegs) temporary = HasAccumulator(op.projection) ? 1 : 0;
     if (op.kind == OpKind::kWriteImage || op.kind == OpKind::kWriteLabels)
       temporary = 1;  // pyramid
     slots = std::max(slots, alive + temporary);

@@ -14,10 +14,10 @@
 #include <vector>
 
 #include "exec/op_registry.h"
+#include "exec/stack_projector.h"
 #include "file_parts.h"
 #include "image.h"
 #include "ops/label.h"
-#include "ops/project.h"
 #include "zarr/array.h"
 #include "zarr/plane_reader.h"
 
@@ -74,8 +74,8 @@ struct Instruction {
   std::vector<int> inputs;
   std::vector<int> sources;
   const OpRow* row = nullptr;
-  OpArguments arguments;  // of `row`
-  Projection projection = Projection::kMax;
+  OpArguments arguments;               // of `row`
+  StackOp projection = StackOp::kMax;  // kFocus: window a
   ThresholdMethod method = ThresholdMethod::kValue;
   LabelOptions label;
   DType dtype = DType::kU8;

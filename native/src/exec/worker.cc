@@ -8,7 +8,6 @@
 
 #include "ops/arithmetic.h"
 #include "ops/histogram.h"
-#include "ops/project.h"
 #include "ops/resample.h"
 #include "ops/thresholds.h"
 
@@ -256,15 +255,16 @@ void Executor::Worker::ReadSource(const Source& source, const Plane& dst, JobRes
 void Executor::Worker::Project(const Instruction& op, const Job& job, JobResult& result) {
   const Source& first = job.sources.at(static_cast<size_t>(op.sources.at(0)));
   OpenSource(first);
-  const Plane out =
-      Allocate(op.out, ProjectionResult(op.projection, first.dtype), first.height, first.width);
-  const bool in_place = op.projection == Projection::kMax;
+  projector_.Begin(op.projection, static_cast<int64_t>(op.a));
+  const Plane out = Allocate(op.out, projector_.ResultOf(first.dtype), first.height, first.width);
+  const bool in_place = op.projection == StackOp::kMax;
   std::vector<Loan> temporary;
   const auto temp = [&](DType dtype) {
     temporary.push_back(Take());
     return Place(temporary.back(), dtype, first.height, first.width);
   };
-  const Plane acc = in_place ? out : temp(ProjectionAccumulator(op.projection, first.dtype));
+  const Plane acc =
+      HasAccumulator(op.projection) ? temp(projector_.AccumulatorOf(first.dtype)) : out;
   Plane next;
   for (size_t i = 0; i < op.sources.size(); ++i) {
     const Source& source = job.sources.at(static_cast<size_t>(op.sources[i]));
@@ -285,30 +285,28 @@ void Executor::Worker::Project(const Instruction& op, const Job& job, JobResult&
     if (next.data == nullptr) next = temp(first.dtype);
     ReadSource(source, next, result);
     if (i == 0) {
-      ProjectFirst(op.projection, next, acc);
+      projector_.First(next, acc);
     } else {
-      ProjectNext(op.projection, next, acc);
+      projector_.Next(next, acc);
     }
   }
-  ProjectFinish(op.projection, static_cast<int64_t>(op.sources.size()), acc, out);
+  projector_.Finish(static_cast<int64_t>(op.sources.size()), acc, out);
   for (const Loan loan : temporary) GiveBack(loan);
 }
 
 void Executor::Worker::ProjectRegisters(const Instruction& op) {
   const Plane first = plane(op.inputs.at(0));
-  const Plane out =
-      Allocate(op.out, ProjectionResult(op.projection, first.dtype), first.height, first.width);
+  projector_.Begin(op.projection, static_cast<int64_t>(op.a));
+  const Plane out = Allocate(op.out, projector_.ResultOf(first.dtype), first.height, first.width);
   std::optional<Loan> loan;
   Plane acc = out;
-  if (op.projection != Projection::kMax) {
+  if (HasAccumulator(op.projection)) {
     loan = Take();
-    acc =
-        Place(*loan, ProjectionAccumulator(op.projection, first.dtype), first.height, first.width);
+    acc = Place(*loan, projector_.AccumulatorOf(first.dtype), first.height, first.width);
   }
-  ProjectFirst(op.projection, first, acc);
-  for (size_t i = 1; i < op.inputs.size(); ++i)
-    ProjectNext(op.projection, plane(op.inputs[i]), acc);
-  ProjectFinish(op.projection, static_cast<int64_t>(op.inputs.size()), acc, out);
+  projector_.First(first, acc);
+  for (size_t i = 1; i < op.inputs.size(); ++i) projector_.Next(plane(op.inputs[i]), acc);
+  projector_.Finish(static_cast<int64_t>(op.inputs.size()), acc, out);
   if (loan) GiveBack(*loan);
 }
 

@@ -87,6 +87,7 @@ class Executor::Worker {
   OutlineTracer tracer_;
   int credits_ = 0;  // tiles that the job may still give to viewers
   std::vector<std::vector<IntensityRow>> intensities_;
+  StackProjector projector_;
   OpScratch scratch_;
   OpScratch strips_;  // between the ops of a chain
   std::vector<float> sample_;

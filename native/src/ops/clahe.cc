@@ -53,11 +53,12 @@ void Run(const Plane& in, double clip, int64_t tiles_y, int64_t tiles_x, const P
   constexpr int32_t kBins = 1 << (8 * sizeof(T));
   // OpenCV pads both sides when either isn't a whole number of tiles.
   const bool whole = in.height % tiles_y == 0 && in.width % tiles_x == 0;
-  const int64_t height = whole ? in.height / tiles_y : (in.height + tiles_y - in.height % tiles_y) / tiles_y;
-  const int64_t width = whole ? in.width / tiles_x : (in.width + tiles_x - in.width % tiles_x) / tiles_x;
+  const int64_t height =
+      whole ? in.height / tiles_y : (in.height + tiles_y - in.height % tiles_y) / tiles_y;
+  const int64_t width =
+      whole ? in.width / tiles_x : (in.width + tiles_x - in.width % tiles_x) / tiles_x;
   const auto area = static_cast<int32_t>(height * width);
-  const int32_t limit =
-      clip > 0 ? std::max(static_cast<int32_t>(clip * area / kBins), 1) : area;
+  const int32_t limit = clip > 0 ? std::max(static_cast<int32_t>(clip * area / kBins), 1) : area;
   const float scale = static_cast<float>(kBins - 1) / static_cast<float>(area);
   thread_local std::vector<T> tables;
   thread_local std::vector<int32_t> counts;
@@ -86,8 +87,9 @@ void Run(const Plane& in, double clip, int64_t tiles_y, int64_t tiles_x, const P
     columns.push_back(PlaceOf(x, 1.0f / static_cast<float>(width), tiles_x));
   for (int64_t y = 0; y < in.height; ++y) {
     const Place at = PlaceOf(y, 1.0f / static_cast<float>(height), tiles_y);
-    const T *const above = tables.data() + at.low * tiles_x * kBins,
-            *const below = tables.data() + at.high * tiles_x * kBins;
+    const T *const above = tables.data() + at.low * tiles_x * kBins, *const below =
+                                                                         tables.data() +
+                                                                         at.high * tiles_x * kBins;
     const T* const row = in.row<T>(y);
     T* const to = out.row<T>(y);
     for (int64_t x = 0; x < in.width; ++x) {

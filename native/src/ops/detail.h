@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Edges and detail: Sobel magnitude, unsharp masking, difference of Gaussians (GaussianLaplace is in
-// gaussian.h). Results are float32 of float32(in), in any dtype, without scaling to 0..1; in and out
-// must not overlap; the boundary is half-sample symmetric (d c b a | a b c d | d c b a).
+// Edges and detail: Sobel magnitude, unsharp masking, difference of Gaussians (GaussianLaplace is
+// in gaussian.h). Results are float32 of float32(in), in any dtype, without scaling to 0..1; in and
+// out must not overlap; the boundary is half-sample symmetric (d c b a | a b c d | d c b a).
 #pragma once
 
 #include "image.h"

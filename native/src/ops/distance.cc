@@ -108,15 +108,17 @@ void DistanceTransform(const Plane& mask, const Plane& out) {
 void FindPeaks(const Plane& in, int64_t distance, double threshold, int64_t border,
                std::vector<Peak>& peaks) {
   if (distance < 1 || border < 0) {
-    throw Error(Code::kInvalidArgument, "peaks: the distance must be at least 1 px and the border 0, got " +
-                                            std::to_string(distance) + " and " + std::to_string(border));
+    throw Error(Code::kInvalidArgument,
+                "peaks: the distance must be at least 1 px and the border 0, got " +
+                    std::to_string(distance) + " and " + std::to_string(border));
   }
   peaks.clear();
   if (in.height == 0 || in.width == 0) return;
   thread_local std::vector<std::byte> memory;
   memory.resize(static_cast<size_t>(in.bytes()));
   const Plane greatest = PackedPlane(memory.data(), in.dtype, in.height, in.width);
-  Morph(Morphology::kDilate, Footprint::Rectangle(2 * distance + 1, 2 * distance + 1), in, greatest);
+  Morph(Morphology::kDilate, Footprint::Rectangle(2 * distance + 1, 2 * distance + 1), in,
+        greatest);
   Visit(in.dtype, [&](auto zero) {
     using T = decltype(zero);
     bool varies = false;
@@ -127,7 +129,8 @@ void FindPeaks(const Plane& in, int64_t distance, double threshold, int64_t bord
         varies |= row[x] != in.row<T>(0)[0];
         if (row[x] != top[x] || !(static_cast<double>(row[x]) > threshold)) continue;
         if (inside_y && x >= border && x < in.width - border)
-          peaks.push_back({static_cast<int32_t>(y), static_cast<int32_t>(x), static_cast<double>(row[x])});
+          peaks.push_back(
+              {static_cast<int32_t>(y), static_cast<int32_t>(x), static_cast<double>(row[x])});
       }
     }
     if (!varies) peaks.clear();
@@ -163,8 +166,9 @@ void ExpandLabels(const Plane& labels, double distance, const Plane& out) {
   RequireDType("expandLabels", "the result", out, DType::kI32);
   RequireShape("expandLabels", "the result", out, labels.height, labels.width);
   if (!(distance >= 0 && distance <= 4096)) {
-    throw Error(Code::kInvalidArgument,
-                "expandLabels: the distance must be within 0..4096 px, got " + std::to_string(distance));
+    throw Error(
+        Code::kInvalidArgument,
+        "expandLabels: the distance must be within 0..4096 px, got " + std::to_string(distance));
   }
   const int64_t height = labels.height, width = labels.width;
   if (height == 0 || width == 0) return;
@@ -208,7 +212,8 @@ void ExpandLabels(const Plane& labels, double distance, const Plane& out) {
     }
     int32_t* const to = out.row<int32_t>(y);
     for (int64_t x = 0; x < reach; ++x) {
-      square[static_cast<size_t>(x)] = square[static_cast<size_t>(reach + width + x)] = INT32_MAX / 2;
+      square[static_cast<size_t>(x)] = square[static_cast<size_t>(reach + width + x)] =
+          INT32_MAX / 2;
     }
     std::fill(best.begin(), best.end(), most + 1);
     std::fill_n(to, width, 0);
@@ -219,7 +224,8 @@ void ExpandLabels(const Plane& labels, double distance, const Plane& out) {
       int32_t* const b = best.data();
       for (int64_t x = 0; x < width; ++x) {
         const int32_t candidate = s[x] + along;
-        const bool better = (candidate < b[x]) | ((candidate == b[x]) & (candidate <= most) & (n[x] < to[x]));
+        const bool better =
+            (candidate < b[x]) | ((candidate == b[x]) & (candidate <= most) & (n[x] < to[x]));
         b[x] = better ? candidate : b[x];
         to[x] = better ? n[x] : to[x];
       }
@@ -237,7 +243,8 @@ void FilterLabels(const Plane& labels, const LabelOptions& options, const Plane&
   area.assign(static_cast<size_t>(objects.count) + 1, 0);
   for (const Run& run : objects.runs) {
     int64_t& a = area[static_cast<size_t>(run.label)];
-    const bool edge = run.y == 0 || run.y == labels.height - 1 || run.x0 == 0 || run.x1 == labels.width;
+    const bool edge =
+        run.y == 0 || run.y == labels.height - 1 || run.x0 == 0 || run.x1 == labels.width;
     a = a < 0 || (edge && options.clear_border) ? -1 : a + run.x1 - run.x0;
   }
   for (int64_t y = 0; y < out.height; ++y)

@@ -39,17 +39,18 @@ void FindPeaks(const Plane& in, int64_t distance, double threshold, int64_t bord
 // the mask are dropped. mask may be null: everywhere. NaN comes last.
 void Watershed(const Plane& in, const Plane* mask, bool diagonal, const Plane& labels);
 
-// Splits touching objects of a mask(uint8): watershed of the negated DistanceTransform, 8-connected,
-// from the peaks of the distance (FindPeaks with `distance`, threshold 0, plateaus of 8-connected
-// peaks as one). An object whose peaks all gave way to a neighbour's gets its greatest pixel, so
-// none is lost. out(int32): numbered in raster order of first pixels. distance >= 1 px. Returns
-// the number of objects.
+// Splits touching objects of a mask(uint8): watershed of the negated DistanceTransform,
+// 8-connected, from the peaks of the distance (FindPeaks with `distance`, threshold 0, plateaus of
+// 8-connected peaks as one). An object whose peaks all gave way to a neighbour's gets its greatest
+// pixel, so none is lost. out(int32): numbered in raster order of first pixels. distance >= 1 px.
+// Returns the number of objects.
 int32_t SplitObjects(const Plane& mask, int64_t distance, const Plane& out);
 
 // out(int32) = labels(int32), and on pixels of 0 that are within `distance` px the label of the
 // nearest labelled pixel, the least label where several are as near:
 // skimage.segmentation.expand_labels, which leaves ties open. 0 <= distance <= 4096
-// (kInvalidArgument). They must not overlap. Cost grows with distance. Scratch: two planes a thread.
+// (kInvalidArgument). They must not overlap. Cost grows with distance. Scratch: two planes a
+// thread.
 void ExpandLabels(const Plane& labels, double distance, const Plane& out);
 
 // out(int32) = labels(int32) without those that the options drop, numbers kept:

@@ -81,7 +81,8 @@ void DeviationProjection::Finish(const Plane& out) const {
   RequireShape("standardDeviation", "the result", out, height_, width_);
   const auto n = static_cast<double>(count_);
   for (int64_t y = 0; y < height_; ++y) {
-    const double *const sum = sum_.data() + y * width_, *const squares = squares_.data() + y * width_;
+    const double *const sum = sum_.data() + y * width_, *const squares =
+                                                            squares_.data() + y * width_;
     const double* const first = first_.data() + y * width_;
     float* const to = out.row<float>(y);
     for (int64_t x = 0; x < width_; ++x) {
@@ -120,7 +121,8 @@ void FocusStack::First(const Plane& plane, const Plane& out) {
   Sharpness(plane, best_);
   for (int64_t y = 0; y < plane.height; ++y)
     if (plane.width > 0)
-      std::memcpy(out.row<std::byte>(y), plane.row<std::byte>(y), static_cast<size_t>(plane.row_bytes()));
+      std::memcpy(out.row<std::byte>(y), plane.row<std::byte>(y),
+                  static_cast<size_t>(plane.row_bytes()));
 }
 
 void FocusStack::Next(const Plane& plane, const Plane& out) {

@@ -17,7 +17,8 @@ namespace {
 
 template <class T>
 void Rearranged(Turn turn, const Plane& in, const Plane& out) {
-  const bool across = turn == Turn::kRotate90 || turn == Turn::kRotate270 || turn == Turn::kTranspose;
+  const bool across =
+      turn == Turn::kRotate90 || turn == Turn::kRotate270 || turn == Turn::kTranspose;
   if (!across) {
     const bool rows = turn != Turn::kFlipColumns, columns = turn != Turn::kFlipRows;
     for (int64_t y = 0; y < in.height; ++y) {
@@ -68,9 +69,11 @@ void Shares(Resampling method, int64_t in, int64_t out, std::vector<Share>& shar
     } else {
       const double low = static_cast<double>(i) * scale, high = static_cast<double>(i + 1) * scale;
       share.first = std::min(static_cast<int64_t>(low), in - 1);
-      const int64_t end = std::clamp(static_cast<int64_t>(std::ceil(high - 1e-9)), share.first + 1, in);
+      const int64_t end =
+          std::clamp(static_cast<int64_t>(std::ceil(high - 1e-9)), share.first + 1, in);
       for (int64_t k = share.first; k < end; ++k) {
-        const double covered = std::min(high, static_cast<double>(k + 1)) - std::max(low, static_cast<double>(k));
+        const double covered =
+            std::min(high, static_cast<double>(k + 1)) - std::max(low, static_cast<double>(k));
         weights.push_back(covered / scale);
       }
     }
@@ -98,7 +101,8 @@ void Crop(const Plane& in, int64_t y, int64_t x, const Plane& out) {
 
 void Rearrange(Turn turn, const Plane& in, const Plane& out) {
   RequireDType("rearrange", "the result", out, in.dtype);
-  const bool across = turn == Turn::kRotate90 || turn == Turn::kRotate270 || turn == Turn::kTranspose;
+  const bool across =
+      turn == Turn::kRotate90 || turn == Turn::kRotate270 || turn == Turn::kTranspose;
   RequireShape("rearrange", "the result", out, across ? in.width : in.height,
                across ? in.height : in.width);
   switch (DTypeSize(in.dtype)) {
@@ -138,7 +142,8 @@ void Resize(Resampling method, const Plane& in, const Plane& out) {
       const Share& share = along[static_cast<size_t>(x)];
       double total = 0;
       for (int64_t k = 0; k < share.count; ++k)
-        total += sum[static_cast<size_t>(share.first + k)] * along_weights[share.weight + static_cast<size_t>(k)];
+        total += sum[static_cast<size_t>(share.first + k)] *
+                 along_weights[share.weight + static_cast<size_t>(k)];
       result[static_cast<size_t>(x)] = total;
     }
     store(result.data(), out.row<std::byte>(y), out.width);

@@ -13,7 +13,14 @@ namespace tilecast {
 void Crop(const Plane& in, int64_t y, int64_t x, const Plane& out);
 
 // numpy.rot90(in, k): quarter turns counter-clockwise; numpy.flipud, fliplr and transpose.
-enum class Turn : uint8_t { kRotate90, kRotate180, kRotate270, kFlipRows, kFlipColumns, kTranspose };
+enum class Turn : uint8_t {
+  kRotate90,
+  kRotate180,
+  kRotate270,
+  kFlipRows,
+  kFlipColumns,
+  kTranspose
+};
 
 // out(dtype of in), [width, height] for kRotate90, kRotate270 and kTranspose. No overlap.
 void Rearrange(Turn turn, const Plane& in, const Plane& out);

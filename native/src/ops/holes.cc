@@ -71,7 +71,8 @@ void FillHoles(const Plane& mask, const Plane& out) {
       const size_t above_end = first.back(), end = gaps.size();
       size_t above = first[static_cast<size_t>(y - 1)], here = above_end;
       while (above < above_end && here < end) {
-        if (gaps[above].x0 < gaps[here].x1 && gaps[here].x0 < gaps[above].x1) Unite(gaps, above, here);
+        if (gaps[above].x0 < gaps[here].x1 && gaps[here].x0 < gaps[above].x1)
+          Unite(gaps, above, here);
         (gaps[above].x1 < gaps[here].x1 ? above : here)++;
       }
     }

@@ -58,6 +58,13 @@ double Greatest(DType dtype) {
 
 void Calculate(Arithmetic op, const Plane& a, const Plane& b, const Plane& out) {
   RequireShape("arithmetic", "the second image", b, a.height, a.width);
+  const auto same = Kernels().calculate_same[Index(a.dtype)][static_cast<int>(op)];
+  if (same != nullptr && a.dtype == b.dtype && a.dtype == out.dtype) {
+    RequireShape("arithmetic", "the result", out, a.height, a.width);
+    for (int64_t y = 0; y < a.height; ++y)
+      same(a.row<std::byte>(y), b.row<std::byte>(y), out.row<std::byte>(y), a.width);
+    return;
+  }
   const auto calculate = Kernels().calculate[static_cast<int>(op)];
   const auto load = Kernels().scale_to_f64[Index(b.dtype)];
   const auto size = static_cast<int64_t>(DTypeSize(b.dtype));
@@ -117,8 +124,8 @@ void Gamma(const Plane& in, double gamma, double gain, const Plane& out) {
   const double* const values = table.values.data();
   const bool wide = DTypeSize(in.dtype) == 2;
   ByChunks("gamma", in, out, [&](int64_t y, int64_t x, double* chunk, int64_t n) {
-    const auto *const bytes = in.row<uint8_t>(y) + x;
-    const auto *const words = in.row<uint16_t>(y) + x;
+    const auto* const bytes = in.row<uint8_t>(y) + x;
+    const auto* const words = in.row<uint16_t>(y) + x;
     for (int64_t i = 0; i < n; ++i) chunk[i] = values[wide ? words[i] : bytes[i]];
   });
 }
@@ -147,18 +154,18 @@ void Stretch(const Plane& in, double low, double high, double out_low, double ou
   if (!std::isfinite(low) || !std::isfinite(high))
     Refuse("stretch: the range must be finite, got " + std::to_string(low) + ".." +
            std::to_string(high));
-  const auto clamp = Kernels().clamp;
+  const auto stretch = Kernels().stretch;
   const bool flat = !(high > low);
   const double width = flat ? 1 : high - low, gain = out_high - out_low;
   ByChunks("stretch", in, out, [&](int64_t, int64_t, double* chunk, int64_t n) {
-    clamp(chunk, low, flat ? low : high, n);
-    for (int64_t i = 0; i < n; ++i) chunk[i] = (chunk[i] - low) / width * gain + out_low;
+    stretch(chunk, low, flat ? low : high, width, gain, out_low, n);
   });
 }
 
 void Histogram(const Plane& in, int64_t bins, double low, double high,
                std::vector<uint64_t>& counts) {
-  if (bins < 1 || bins > 1000000) Refuse("histogram: bins must be within 1..1e6, got " + std::to_string(bins));
+  if (bins < 1 || bins > 1000000)
+    Refuse("histogram: bins must be within 1..1e6, got " + std::to_string(bins));
   if (!(low < high) || !std::isfinite(low) || !std::isfinite(high) || !std::isfinite(high - low)) {
     Refuse("histogram: the range must be finite and not empty, got " + std::to_string(low) + ".." +
            std::to_string(high));
@@ -170,7 +177,8 @@ void Histogram(const Plane& in, int64_t bins, double low, double high,
     const double edge = i == bins ? high : static_cast<double>(i) * step + low;
     edges[static_cast<size_t>(i)] = in.dtype == DType::kF32 ? static_cast<float>(edge) : edge;
   }
-  const double first = edges.front(), last = edges.back(), scale = static_cast<double>(bins) / (last - first);
+  const double first = edges.front(), last = edges.back(),
+               scale = static_cast<double>(bins) / (last - first);
   // Trunc of the position is right but for rounding at the edges, which decide.
   auto bin = [&](double v) -> int64_t {
     if (!(v >= first && v <= last)) return -1;

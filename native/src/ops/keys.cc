@@ -10,8 +10,9 @@ namespace tilecast {
 
 KeyKind RequireKeyKind(std::string_view op, DType dtype) {
   if (dtype == DType::kF64) {
-    throw Error(Code::kOpDtype,
-                std::string(op) + ": takes integers or float32, got float64; convert the image first");
+    throw Error(
+        Code::kOpDtype,
+        std::string(op) + ": takes integers or float32, got float64; convert the image first");
   }
   return dtype == DType::kU8 ? kKeyU8 : dtype == DType::kU16 ? kKeyU16 : kKeyI32;
 }

@@ -36,7 +36,8 @@ void CopyPadded(const Plane& in, int64_t first_y, int64_t rows, int64_t first_x,
 
 template <class T>
 void ByNetwork(KeyKind kind, const Plane& in, int64_t radius, const Plane& out, Scratch& scratch) {
-  const auto rows_kernel = radius == 1 ? Kernels().median.median3[kind] : Kernels().median.median5[kind];
+  const auto rows_kernel =
+      radius == 1 ? Kernels().median.median3[kind] : Kernels().median.median5[kind];
   const int64_t size = static_cast<int64_t>(sizeof(T));
   const int64_t stride = (in.width + 2 * radius) * size + 64;
   const int64_t chunk = std::clamp<int64_t>((128 << 10) / stride / 2 * 2, 8, 256);

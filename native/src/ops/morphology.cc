@@ -44,7 +44,8 @@ Scratch& TheScratch() {
 }
 
 std::byte* Aligned(std::vector<std::byte>& memory, int64_t bytes) {
-  if (static_cast<int64_t>(memory.size()) < bytes + 64) memory.resize(static_cast<size_t>(bytes) + 64);
+  if (static_cast<int64_t>(memory.size()) < bytes + 64)
+    memory.resize(static_cast<size_t>(bytes) + 64);
   return reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(memory.data()) + 63) &
                                       ~uintptr_t{63});
 }
@@ -59,7 +60,8 @@ void FillNone(void* p, int64_t n, KeyKind kind, Extreme extreme) {
 }
 
 // The rows of `plane` from first - before to last + after, null outside.
-const void* const* Rows(const Plane& plane, int64_t first, int64_t count, std::vector<const void*>& rows) {
+const void* const* Rows(const Plane& plane, int64_t first, int64_t count,
+                        std::vector<const void*>& rows) {
   rows.resize(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) {
     const int64_t y = first + i;
@@ -82,7 +84,8 @@ void AlongRow(KeyKind kind, Extreme extreme, Side side, const std::byte* in, std
 
 // About 128 KiB of output rows, in whole windows: what is done to them next finds them in cache.
 int64_t ChunkRows(const Plane& plane, KeyKind kind, int64_t window) {
-  const int64_t rows = std::max<int64_t>(1, (128 << 10) / std::max<int64_t>(1, plane.width * KeySize(kind)));
+  const int64_t rows =
+      std::max<int64_t>(1, (128 << 10) / std::max<int64_t>(1, plane.width * KeySize(kind)));
   return (rows + window - 1) / window * window;
 }
 
@@ -118,7 +121,8 @@ struct Rectangle {
     const Side along = Along(in, extreme);
     AlongColumns(kind, extreme, Down(in, extreme), in, out, [&](int64_t y0, int64_t y1) {
       for (int64_t y = y0; y < y1; ++y)
-        AlongRow(kind, extreme, along, out.row<std::byte>(y), out.row<std::byte>(y), in.width, line);
+        AlongRow(kind, extreme, along, out.row<std::byte>(y), out.row<std::byte>(y), in.width,
+                 line);
       after(y0, y1);
     });
   }
@@ -189,11 +193,11 @@ struct Disk {
         int64_t count = 0;
         for (int64_t dy = std::max(-reach, -y); dy <= std::min(reach, in.height - 1 - y); ++dy) {
           scratch.rows[static_cast<size_t>(count++)] =
-              chords + ((y + dy) % ring * kinds + index[static_cast<size_t>(std::abs(dy))]) *
-                           chord_bytes;
+              chords +
+              ((y + dy) % ring * kinds + index[static_cast<size_t>(std::abs(dy))]) * chord_bytes;
         }
-        kernels.fold[kind][extreme](scratch.rows.data(), count,
-                                    out.row<std::byte>(y) + x0 * size, n);
+        kernels.fold[kind][extreme](scratch.rows.data(), count, out.row<std::byte>(y) + x0 * size,
+                                    n);
       }
     }
     after(int64_t{0}, in.height);
@@ -248,8 +252,7 @@ void Run(Morphology op, const Shape& shape, const Plane& in, const Plane& out, c
   const auto from_key = Kernels().windows.from_key[static_cast<int>(source.dtype)];
   shape.Two(opens ? kLeast : kGreatest, in, between, out, [&](int64_t y0, int64_t y1) {
     for (int64_t y = y0; subtracts && y < y1; ++y) {
-      if (from_key != nullptr)
-        from_key(out.row<int32_t>(y), pixels.row<std::byte>(y), in.width);
+      if (from_key != nullptr) from_key(out.row<int32_t>(y), pixels.row<std::byte>(y), in.width);
       const std::byte *a = source.row<std::byte>(y), *b = pixels.row<std::byte>(y);
       if (!opens) std::swap(a, b);
       difference(a, b, pixels.row<std::byte>(y), in.width);
@@ -280,7 +283,8 @@ void Morph(Morphology op, const Footprint& footprint, const Plane& in, const Pla
   Plane result = out;
   result.dtype = keys.dtype;
   if (DTypeSize(out.dtype) != static_cast<size_t>(KeySize(kind))) {
-    result = PackedPlane(Aligned(scratch.plane2, in.pixels() * 4), DType::kI32, in.height, in.width);
+    result =
+        PackedPlane(Aligned(scratch.plane2, in.pixels() * 4), DType::kI32, in.height, in.width);
   }
   if (disk) {
     Run(op, Disk{kind, footprint.height / 2}, keys, result, in, out);

@@ -18,18 +18,16 @@ struct Footprint {
   static Footprint Rectangle(int64_t height, int64_t width) {
     return {Shape::kRectangle, height, width};
   }
-  static Footprint Disk(int64_t radius) {
-    return {Shape::kDisk, 2 * radius + 1, 2 * radius + 1};
-  }
+  static Footprint Disk(int64_t radius) { return {Shape::kDisk, 2 * radius + 1, 2 * radius + 1}; }
 };
 
 enum class Morphology : uint8_t {
-  kErode,         // least pixel under the footprint
-  kDilate,        // greatest pixel under the mirrored footprint
-  kOpen,          // dilation of the erosion
-  kClose,         // erosion of the dilation
-  kWhiteTopHat,   // in - open(in)
-  kBlackTopHat,   // close(in) - in
+  kErode,        // least pixel under the footprint
+  kDilate,       // greatest pixel under the mirrored footprint
+  kOpen,         // dilation of the erosion
+  kClose,        // erosion of the dilation
+  kWhiteTopHat,  // in - open(in)
+  kBlackTopHat,  // close(in) - in
 };
 
 // out(dtype of in) = op(in), as skimage.morphology.erosion, dilation, opening, closing,
@@ -40,10 +38,11 @@ enum class Morphology : uint8_t {
 // mode "ignore"; scipy.ndimage.binary_erosion differs at the edge, where its outside is 0).
 //
 // in: any dtype but float64 (kOpDtype: convert first); out: the same dtype and shape; they must not
-// overlap. Footprint sides: 1 px and above, a disk's radius 255 px at most (kInvalidArgument). Exact and
-// equal on every CPU. float32 orders as numpy.sort does: NaN above infinity, so that a dilation
-// spreads it and an erosion keeps it only where a window holds nothing else (every NaN comes out as
-// the quiet one); -0 is below +0. The top-hats subtract in the dtype (signed integers wrap).
+// overlap. Footprint sides: 1 px and above, a disk's radius 255 px at most (kInvalidArgument).
+// Exact and equal on every CPU. float32 orders as numpy.sort does: NaN above infinity, so that a
+// dilation spreads it and an erosion keeps it only where a window holds nothing else (every NaN
+// comes out as the quiet one); -0 is below +0. The top-hats subtract in the dtype (signed integers
+// wrap).
 //
 // Rectangles cost the same whatever their size (van Herk, Pattern Recognition Letters 13(7), 1992,
 // down the columns, doubling along the rows); a disk costs one comparison a pixel for each of its

@@ -161,7 +161,8 @@ double YenThreshold(const Plane& in) {
   float greatest = -HUGE_VALF;
   for (size_t i = 0; i + 1 < n; ++i) {
     const float spread = below[i] * (1.0f - below[i]);
-    const float criterion = std::log(1.0f / (below_squared[i] * above_squared[i + 1]) * (spread * spread));
+    const float criterion =
+        std::log(1.0f / (below_squared[i] * above_squared[i + 1]) * (spread * spread));
     if (criterion > greatest) {
       greatest = criterion;
       best = i;
@@ -188,8 +189,9 @@ void AdaptiveThreshold(const Plane& in, Surroundings method, int64_t block, doub
   RequireDType("adaptiveThreshold", "the result", out, DType::kU8);
   RequireShape("adaptiveThreshold", "the result", out, in.height, in.width);
   if (block < 1 || block % 2 == 0 || block > 65535) {
-    throw Error(Code::kInvalidArgument, "adaptiveThreshold: the block must be odd and within 1..65535 px, got " +
-                                            std::to_string(block));
+    throw Error(Code::kInvalidArgument,
+                "adaptiveThreshold: the block must be odd and within 1..65535 px, got " +
+                    std::to_string(block));
   }
   thread_local std::vector<float> memory, line;
   memory.resize(static_cast<size_t>(in.pixels()));

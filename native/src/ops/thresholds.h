@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Thresholds of an image other than Otsu's (histogram.h), and thresholds of each pixel's surroundings.
+// Thresholds of an image other than Otsu's (histogram.h), and thresholds of each pixel's
+// surroundings.
 #pragma once
 
 #include "image.h"

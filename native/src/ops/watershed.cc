@@ -42,7 +42,9 @@ void Watershed(const Plane& in, const Plane* mask, bool diagonal, const Plane& l
   thread_local std::vector<Front> heap;
   heap.clear();
   auto order = [&](int64_t at, uint32_t age) {
-    return static_cast<uint64_t>(static_cast<uint32_t>(keys[static_cast<size_t>(at)]) ^ 0x80000000u) << 32 | age;
+    return static_cast<uint64_t>(static_cast<uint32_t>(keys[static_cast<size_t>(at)]) ^ 0x80000000u)
+               << 32 |
+           age;
   };
   const auto to_key = Kernels().windows.to_key[static_cast<int>(DType::kF32)];
   for (int64_t y = 0; y < height; ++y) {

@@ -104,6 +104,12 @@ struct KernelTable {
 
   // a = a (op) b: add, subtract, multiply, divide.
   void (*calculate[4])(double* a, const double* b, int64_t n);
+  // The same for rows of one dtype, with the result that float64 and a saturating store give; null
+  // where that is the only way. out may be a or b.
+  void (*calculate_same[kKernelDTypes][4])(const void* a, const void* b, void* out, int64_t n);
+  // v = (v held within low..high - low) / width * gain + offset, each operation rounded.
+  void (*stretch)(double* v, double low, double high, double width, double gain, double offset,
+                  int64_t n);
   // v = v held within low..high, NaN kept.
   void (*clamp)(double* v, double low, double high, int64_t n);
 

@@ -18,11 +18,12 @@ struct MedianTile {
   int64_t radius;         // 1..127
   const int32_t* first;   // of each code's list: an index into x and y; -1: no list
   const uint32_t* value;  // of each code without a list
-  // Positions in `codes` of the listed pixels, in the pixels' order; 64 more may be read at the end.
+  // Positions in `codes` of the listed pixels, in the pixels' order; 64 more may be read at the
+  // end.
   const uint16_t *x, *y;
-  uint32_t* out;          // rows x columns: the value of the median's code, or y << 16 | x of the
-                          // median where its code has a list
-  void* scratch;         // (columns + 2 radius) * 17 * 16 bytes, 64-aligned
+  uint32_t* out;  // rows x columns: the value of the median's code, or y << 16 | x of the
+                  // median where its code has a list
+  void* scratch;  // (columns + 2 radius) * 17 * 16 bytes, 64-aligned
 };
 
 struct MedianKernels {

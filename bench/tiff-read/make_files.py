@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes the TIFF files of the tiff benchmark: one image, every codec, predictor and layout.
+"""Writes the TIFF files of the tiff-read benchmark: one image, every codec, predictor and layout.
 
     make_files.py FOLDER
 
-The image is a 2048x2048 u16 field with nuclei and photon noise, by the plate benchmark's generator: noise, not the scene, decides how well
-microscope images compress. FOLDER/files.json, written last, lists the files with the SHA-256 of their pixels (little-endian, C order).
+FOLDER/files.json, written last, lists the files with the SHA-256 of their pixels (little-endian, C order).
 """
 
 import hashlib
@@ -13,13 +12,11 @@ import json
 import pathlib
 import sys
 
-import numpy as np
 import tifffile
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "plate" / "python"))
-import make_plate
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "harness"))
+from field import SIDE, image
 
-SIDE = 2048
 CODECS = [
     ("none", None, 1),
     ("deflate", "adobe_deflate", 1),
@@ -33,19 +30,10 @@ CODECS = [
 LAYOUTS = {"strips of 8 rows": {"rowsperstrip": 8}, "tiles of 512": {"tile": (512, 512)}}
 
 
-def image():
-    rng = np.random.default_rng(3)
-    nuclei = make_plate.nuclei(rng, SIDE, SIDE, 380, 8.0, 14.0)
-    field = make_plate.paint(SIDE, SIDE, nuclei, 1.0, 1.6, 1500.0) + np.float32(180)
-    field *= make_plate.vignette(SIDE, SIDE, 1)
-    noisy = rng.poisson(field) + 100 + 3 * rng.standard_normal((SIDE, SIDE))
-    return np.clip(np.rint(noisy), 0, 65535).astype("<u2")
-
-
 def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    pixels = image()
+    pixels = image(3)
     files = []
     for codec, compression, predictor in CODECS:
         for layout, keywords in LAYOUTS.items():
