@@ -354,7 +354,9 @@ export interface NativeJobResult {
 /** A row of the table of native ops. */
 export interface NativeOp {
   readonly name: string;
-  readonly arity: "unary" | "binary" | "unary or binary";
+  /** Images beside the one that flows: how many it must and may be given. */
+  readonly leastOthers: number;
+  readonly mostOthers: number;
   /** What of the input a pixel of the result depends on. */
   readonly reach: "pixel" | "halo" | "plane";
   readonly accepts: readonly DType[];

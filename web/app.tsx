@@ -33,9 +33,9 @@ export function App() {
   return (
     <div class={`page view-${address.view.value}`}>
       <header>
-        <a class="wordmark" href="#" title={version.value && `tilecast ${version.value}`}>
+        <span class="wordmark" title={version.value && `tilecast ${version.value}`}>
           tilecast
-        </a>
+        </span>
         {all.length > 0 && (
           <select
             class="source"
@@ -151,11 +151,7 @@ function Facts() {
   );
 }
 
-export function Message(props: {
-  title: string;
-  text: string;
-  children?: ComponentChildren;
-}) {
+export function Message(props: { title: string; text: string; children?: ComponentChildren }) {
   return (
     <div class="message" role="status">
       <h1>{props.title}</h1>

@@ -18,5 +18,5 @@ export function Later(props: { load: () => Promise<FunctionComponent>; fallback:
     };
   }, [props.load]);
   if (state.error) return <p class="error-line">{state.error.message}</p>;
-  return state.Component ? <state.Component /> : <>{props.fallback}</>;
+  return state.Component ? <state.Component /> : props.fallback;
 }

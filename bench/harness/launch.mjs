@@ -2,9 +2,10 @@
 // Programs in fresh processes: what they print, what they cost, and the end of those that fail, hang or are stopped.
 
 import { spawn } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
-import { constants } from "node:os";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { native } from "../../dist/native.js";
 import { python } from "./machine.mjs";
@@ -49,11 +50,12 @@ export function output(command, args, { env = {}, expect = [0], timeLimitS = 360
     });
     let ended;
     let last;
+    /** False when all of the group are gone. */
     const signalGroup = (name) => {
       try {
-        process.kill(-child.pid, name);
+        return process.kill(-child.pid, name);
       } catch {
-        // All of the group are gone.
+        return false;
       }
     };
     const end = (why) => {
@@ -81,12 +83,12 @@ export function output(command, args, { env = {}, expect = [0], timeLimitS = 360
       clear();
       reject(new ProgramError(`it could not be started: ${error.message}`, ""));
     });
-    child.on("close", (code, signal) => {
+    child.on("close", async (code, signal) => {
       clear();
       const good = ended === undefined && code !== null && expect.includes(code);
       if (good) return resolve({ stdout, code });
-      // What a failed program has started, and what it had in shared memory.
-      signalGroup("SIGKILL");
+      // What a failed program has started, and, once all of them are gone, what they had in shared memory.
+      for (let tries = 0; signalGroup("SIGKILL") && tries < 100; tries++) await delay(20);
       native().TilePool.sweep();
       if (ended === "stopped") return reject(new Stopped());
       const said = `${stdout}\n${stderr}`.trim().split("\n").slice(-30).join("\n");
@@ -117,5 +119,15 @@ export async function runTrial(command, { folder, env = {}, oneCore = false, tim
     }
   } finally {
     rmSync(temporary, { recursive: true, force: true });
+  }
+}
+
+/** The same in a temporary folder of its own. */
+export async function trial(_python, command, more = {}) {
+  const folder = mkdtempSync(join(tmpdir(), "tilecast-bench-"));
+  try {
+    return await runTrial(command, { folder, ...more });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
 }

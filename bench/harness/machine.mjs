@@ -46,7 +46,16 @@ export function tilecastProgram() {
 }
 
 const pythonPackages = [
-  ...["numpy", "scipy", "scikit-image", "opencv-python-headless", "numba", "tifffile", "imagecodecs", "pyvips"],
+  ...[
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "opencv-python-headless",
+    "numba",
+    "tifffile",
+    "imagecodecs",
+    "pyvips",
+  ],
   ...["pyvips-binary", "zarr", "zarrs", "numcodecs", "tensorstore", "ome-zarr", "zmqruntime"],
 ];
 const nodePackages = ["sharp", "geotiff", "zarrita", "zeromq"];

@@ -13,7 +13,12 @@ export const task = () => JSON.parse(readFileSync(process.argv[2], "utf8"));
  * `open(path)` is not timed; `read(opened)` resolves with pixels, `pixelsOf` gives their typed arrays, which follow each other in C order, and `done`
  * takes them back. The first read is checked and not counted.
  */
-export async function measure({ open = (path) => path, read, pixelsOf = (pixels) => [pixels], done = () => {} }) {
+export async function measure({
+  open = (path) => path,
+  read,
+  pixelsOf = (pixels) => [pixels],
+  done = () => {},
+}) {
   const { folder, items, sha256, seconds } = task();
   const results = {};
   for (const item of items) {

@@ -28,6 +28,5 @@ def measure(task, read, open_item=lambda path: path, checked=True):
                 times.append(time.perf_counter() - began)
             results[item] = {"s": float(np.median(times)), "reads": len(times)}
         except Exception as error:
-            first = (str(error).splitlines() or [""])[0]
-            results[item] = {"error": f"{type(error).__name__}: {first}"}
+            results[item] = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"}
     return results

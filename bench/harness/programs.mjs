@@ -8,7 +8,7 @@ import { python } from "./machine.mjs";
 
 /**
  * A question's programs by name: `{ title, command, limit?, npm?, modules?, lacks? }`. `title` is the subject of its rows; one that begins with
- * "limit: " is a limit, which always runs. `limit` names the program that this one is held against. `npm` and `modules` are packages of Node and
+ * "limit: " is a limit, which always runs. `limit` names the program that this one is held against, or several, of which the first that takes part in a case counts. `npm` and `modules` are packages of Node and
  * modules of Python without which it cannot run; `lacks()` gives any other reason, or undefined.
  */
 export const isLimitProgram = ({ title }) => title.startsWith("limit: ");
@@ -34,7 +34,9 @@ function missingModules(modules) {
 
 /** Reasons by program, of those that cannot run here. */
 export function missingPrograms(programs) {
-  const absent = new Set(missingModules([...new Set(Object.values(programs).flatMap((p) => p.modules ?? []))]));
+  const absent = new Set(
+    missingModules([...new Set(Object.values(programs).flatMap((p) => p.modules ?? []))]),
+  );
   return Object.fromEntries(
     Object.entries(programs).flatMap(([name, { npm = [], modules = [], lacks }]) => {
       const lost = [...npm.filter((p) => !hasPackage(p)), ...modules.filter((m) => absent.has(m))];

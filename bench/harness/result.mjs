@@ -6,7 +6,6 @@ import { join, relative } from "node:path";
 import { renderPage } from "../../dist/bench/page.js";
 import { isLimit, isOurs, median, rowsOf } from "../../dist/bench/result.js";
 import { cacheFolder, python, root, viewersPython } from "./machine.mjs";
-import { isLimitProgram } from "./programs.mjs";
 
 /** Every subject in every case that it has a part in, the missing ones with their reason. */
 export function rowsOfTrials({ name, unit, higherIsBetter = true, programs, turns, missing, trials }) {
@@ -17,8 +16,10 @@ export function rowsOfTrials({ name, unit, higherIsBetter = true, programs, turn
       if (!takesPart && !(program in missing)) return [];
       const found = trials.filter((t) => t.program === program && of in t.figures).map((t) => t.figures[of]);
       const reason = missing[program] ?? found.find((f) => typeof f !== "number")?.error;
-      const limited = limit !== undefined && turns.some((t) => t.program === limit && t.cases.includes(of));
-      const bound = limited ? programs[limit].title : undefined;
+      const limited = [limit ?? []]
+        .flat()
+        .find((l) => turns.some((t) => t.program === l && t.cases.includes(of)));
+      const bound = programs[limited]?.title;
       return [
         {
           question: name,
@@ -85,9 +86,7 @@ export function ratiosTable(rows) {
   const lines = rows.flatMap((row) => {
     if (!isOurs(row) || row.value === null) return [];
     const same = rows.filter((r) => r.case === row.case && r.value !== null);
-    const best = same
-      .filter((r) => !isLimit(r) && !isOurs(r))
-      .sort((a, b) => better(b, a) - 1)[0];
+    const best = same.filter((r) => !isLimit(r) && !isOurs(r)).sort((a, b) => better(b, a) - 1)[0];
     return [
       [
         row.subject === "tilecast" ? row.case : `${row.case}: ${row.subject}`,
@@ -101,7 +100,10 @@ export function ratiosTable(rows) {
     ];
   });
   if (lines.every((line) => line.slice(1).every((cell) => cell === "-"))) return undefined;
-  return table(["tilecast is so many times as good", "best peer", "as it", ...limits.map((l) => `as ${l}`)], lines);
+  return table(
+    ["tilecast is so many times as good", "best peer", "as it", ...limits.map((l) => `as ${l}`)],
+    lines,
+  );
 }
 
 /** Subjects without a figure, with the reason; cases are named only where it holds for some of them. */

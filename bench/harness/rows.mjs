@@ -48,17 +48,3 @@ export async function rows({ question, unit, cases, titles, limit, missing = {},
 /** The titles of programs that have one. */
 export const titlesOf = (programs) =>
   Object.fromEntries(Object.entries(programs).map(([name, { title }]) => [name, title]));
-
-/** The stamp as the flat facts that every result begins with. */
-export const machineOf = (stamp) => ({
-  date: stamp.date,
-  cpu: stamp.cpu,
-  cores: stamp.cores,
-  memoryGB: stamp.memoryGb,
-  system: stamp.system,
-  node: stamp.node,
-  python: stamp.python?.python ?? null,
-  kernels: stamp.kernels,
-});
-
-export const commitOf = ({ commit, dirty }) => (commit === null ? null : `${commit}${dirty ? "-dirty" : ""}`);

@@ -52,7 +52,8 @@ await bench({
   },
   heading: () => "A request to a server over IPC, one at a time",
   notes({ trials }) {
-    const p99 = (program, name) => trials.filter((t) => t.program === program && t.p99).map((t) => t.p99[name]);
+    const p99 = (program, name) =>
+      trials.filter((t) => t.program === program && t.p99).map((t) => t.p99[name]);
     const names = ["tilecast", "zmqruntime"];
     const cell = (values) => (values.length === 0 ? "-" : figure(spread(values), 2));
     return table(

@@ -23,7 +23,9 @@ const programs = {
   openhcs: sender(
     "OpenHCS's sender",
     (task) => [viewersPython(), join(here, "sender.py"), JSON.stringify(task)],
-    { lacks: lacksFile(viewersPython(), "no Python with OpenHCS: scripts/setup, or TILECAST_VIEWERS_PYTHON") },
+    {
+      lacks: lacksFile(viewersPython(), "no Python with OpenHCS: scripts/setup, or TILECAST_VIEWERS_PYTHON"),
+    },
   ),
   // To the null receiver only: it is about messages.
   limit: { title: "limit: the messages alone", command: inNode("limit.mjs"), npm: ["zeromq"] },
@@ -60,7 +62,13 @@ await bench({
       fallback: "null,napari",
       help: "null, napari (OpenHCS's own server; needs Xvfb and .venv-viewers)",
     },
-    sizes: { kind: "integers", value: "LIST", least: 1, fallback: "512,1080,2160", help: "edge of the square u16 images" },
+    sizes: {
+      kind: "integers",
+      value: "LIST",
+      least: 1,
+      fallback: "512,1080,2160",
+      help: "edge of the square u16 images",
+    },
     batches: { kind: "integers", value: "LIST", least: 1, fallback: "1,8,64", help: "images a call" },
   },
   defaults: { rounds: 3, seconds: 2 },

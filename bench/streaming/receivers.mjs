@@ -38,7 +38,13 @@ export async function startDisplay() {
 /** A receiver that is ready. Throws {@link ProgramError}, {@link Stopped}. */
 export async function startReceiver(name, home, display) {
   mkdirSync(home, { recursive: true });
-  const env = { ...process.env, HOME: home, TMPDIR: home, LIBGL_ALWAYS_SOFTWARE: "1", QT_QPA_PLATFORM: "xcb" };
+  const env = {
+    ...process.env,
+    HOME: home,
+    TMPDIR: home,
+    LIBGL_ALWAYS_SOFTWARE: "1",
+    QT_QPA_PLATFORM: "xcb",
+  };
   if (display) env.DISPLAY = display;
   const [command, ...args] = receivers[name](home);
   const child = spawn(command, args, { env, stdio: ["ignore", "pipe", "pipe"], detached: true });

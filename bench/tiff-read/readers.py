@@ -5,7 +5,7 @@
     readers.py READER TASK.json
 
 READER: tifffile, opencv, pyvips, imagecodecs (a reader by hand over its codecs), read (only the file's bytes), copy (only the pixels, from memory
-to memory), codec (only the codec's library). Prints one JSON line, as measure.mjs does.
+to memory). Prints one JSON line, as measure.mjs does.
 """
 
 import json
@@ -76,17 +76,6 @@ def tags_of(data):
     return order, tags
 
 
-def decoders():
-    import imagecodecs
-
-    return {
-        5: imagecodecs.lzw_decode,
-        8: imagecodecs.deflate_decode,
-        32773: imagecodecs.packbits_decode,
-        50000: imagecodecs.zstd_decode,
-    }
-
-
 def layout_of(data):
     """Codec, predictor, size, chunk size, and the stored chunks in row-major order."""
     order, tags = tags_of(data)
@@ -102,19 +91,21 @@ def layout_of(data):
     return tags[259][0], tags.get(317, (1,))[0], (height, width), chunk, stored
 
 
-def contents(path):
-    with open(path, "rb", buffering=0) as file:
-        return file.read()
-
-
 def imagecodecs_reader():
     """What one writes to be faster than tifffile: the tables by struct, each strip or tile straight into its place."""
     import imagecodecs
 
-    decode = decoders()
+    decode = {
+        5: imagecodecs.lzw_decode,
+        8: imagecodecs.deflate_decode,
+        32773: imagecodecs.packbits_decode,
+        50000: imagecodecs.zstd_decode,
+    }
 
     def read(path):
-        codec, predictor, (height, width), (chunk_height, chunk_width), chunks = layout_of(contents(path))
+        with open(path, "rb", buffering=0) as file:
+            data = file.read()
+        codec, predictor, (height, width), (chunk_height, chunk_width), chunks = layout_of(data)
         pixels = np.empty((height, width), "<u2")
         across = -(-width // chunk_width)
         whole = chunk_width == width
@@ -134,20 +125,6 @@ def imagecodecs_reader():
         return pixels
 
     return read
-
-
-def codec_limit():
-    """Only the codec's library, chunk by chunk, from memory into one buffer that stays in the cache; no predictor."""
-    decode = decoders()
-
-    def open_file(path):
-        codec, _, _, (chunk_height, chunk_width), chunks = layout_of(contents(path))
-        out = np.empty(chunk_height * chunk_width * 2, np.uint8)
-        if codec == 1:
-            return lambda: [np.copyto(out, np.frombuffer(stored, np.uint8)) for stored in chunks]
-        return lambda: [decode[codec](stored, out=out) for stored in chunks]
-
-    return open_file
 
 
 def read_limit():
@@ -181,10 +158,7 @@ def main():
         "imagecodecs": imagecodecs_reader,
     }
     limits = {"read": read_limit, "copy": lambda: copy_limit(task)}
-    if name == "codec":
-        print(json.dumps(measure(task, lambda run: run(), codec_limit(), checked=False)))
-    else:
-        print(json.dumps(measure(task, (readers | limits)[name](), checked=name in readers)))
+    print(json.dumps(measure(task, (readers | limits)[name](), checked=name in readers)))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,9 @@ const programs = {
   tensorstore: writer("tensorstore", inPython("tensorstore"), { modules: ["tensorstore"] }),
   zarrs: writer("zarrs", inPython("zarrs"), { modules: ["zarr", "zarrs"] }),
   zarr: writer("zarr-python", inPython("zarr"), { modules: ["zarr"] }),
-  numcodecs: writer("by hand + numcodecs", inPython("numcodecs"), { modules: ["numcodecs", "google_crc32c"] }),
+  numcodecs: writer("by hand + numcodecs", inPython("numcodecs"), {
+    modules: ["numcodecs", "google_crc32c"],
+  }),
   encode: { title: "limit: encode", command: inPython("encode"), modules: ["numcodecs"] },
   files: { title: "limit: files", command: inPython("files") },
 };
@@ -36,14 +38,21 @@ await bench({
   unit: "MB/s",
   own: {
     arrays: arraysOption,
-    folder: { kind: "text", value: "DIR", help: "where arrays are written, default below $TILECAST_BENCH_DIR" },
+    folder: {
+      kind: "text",
+      value: "DIR",
+      help: "where arrays are written, default below $TILECAST_BENCH_DIR",
+    },
   },
   defaults: { rounds: 3, seconds: 0.4 },
   quick: { arrays: "lz4" },
   programs: () => programs,
   async prepare({ options, folder: temporary, say }) {
     const all = await corpus(options.arrays, say);
-    const folder = join(options.folder === undefined ? all.folder : resolve(options.folder), `written-${process.pid}`);
+    const folder = join(
+      options.folder === undefined ? all.folder : resolve(options.folder),
+      `written-${process.pid}`,
+    );
     mkdirSync(folder, { recursive: true });
     const fileSystem = fileSystemOf(folder);
     return { ...all, source: all.folder, folder, fileSystem, count: 0, task: join(temporary, "task.json") };
@@ -76,7 +85,9 @@ await bench({
       const bytes = trials.find((t) => t.program === program && t.bytes?.[array])?.bytes[array];
       return bytes === undefined ? "?" : `${((100 * bytes) / (megabytes * 1e6)).toFixed(0)} %`;
     };
-    const lines = arrays.map((a) => `${a.array} ${share("tilecast", a.array)} (tensorstore ${share("tensorstore", a.array)})`);
+    const lines = arrays.map(
+      (a) => `${a.array} ${share("tilecast", a.array)} (tensorstore ${share("tensorstore", a.array)})`,
+    );
     return `Stored, of the pixels' bytes: ${lines.join(", ")}.`;
   },
   facts: ({ context: { fileSystem } }) => ({ fileSystem }),

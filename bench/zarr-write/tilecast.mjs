@@ -3,11 +3,11 @@
 
 import { mkdtempSync, readdirSync, readFileSync, renameSync, truncateSync } from "node:fs";
 import { join } from "node:path";
+import { median } from "../../dist/bench/result.js";
 import { native } from "../../dist/native.js";
 import { OmeZarrStore } from "../../dist/stores/ome-zarr.js";
 import { openZarrArray } from "../../dist/stores/zarr-array.js";
 import { nativeZarrArray } from "../../dist/stores/zarr-reader.js";
-import { median } from "../../dist/bench/result.js";
 
 const task = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const [planes, height, width] = task.shape;

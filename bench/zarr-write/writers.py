@@ -280,8 +280,7 @@ def measure(task, prepare, write, keep):
         try:
             results[kind["array"]] = measure_one(task, kind, pixels, prepare, write, keep)
         except Exception as error:
-            first = (str(error).splitlines() or [""])[0]
-            results[kind["array"]] = {"error": f"{type(error).__name__}: {first}"}
+            results[kind["array"]] = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"}
     return results
 
 

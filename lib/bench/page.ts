@@ -7,7 +7,6 @@ import { style } from "../orchestrator/report/style.js";
 import { version } from "../version.js";
 import { barChart, scalingChart } from "./charts.js";
 import { coresName, node, us } from "./question.js";
-import { questions } from "./questions/index.js";
 import { type BenchResult, isLimit } from "./result.js";
 import { figure } from "./text.js";
 import type { Verdict } from "./verdicts.js";
@@ -75,7 +74,7 @@ function verdictCard(verdicts: readonly Verdict[]): Html | null {
 
 function questionCard(result: BenchResult, name: string): Html {
   const rows = result.rows.filter((r) => r.question === name);
-  const known = questions.find((q) => q.name === name);
+  const known = result.about?.[name];
   const subjects = [...new Set(rows.filter((r) => !isLimit(r)).map((r) => r.subject))].sort(
     (a, b) => Number(b === us) - Number(a === us),
   );

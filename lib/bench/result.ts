@@ -35,11 +35,20 @@ export interface Row {
 /** Facts of the machine by name, flat enough to print. */
 export type MachineFacts = Readonly<Record<string, string | number | boolean | null>>;
 
+/** What a question is about, for people. */
+export interface QuestionText {
+  readonly title: string;
+  /** How it is measured. */
+  readonly how: string;
+}
+
 export interface BenchResult {
   readonly machine: MachineFacts;
   /** Commit of the sources, with "-dirty" when they were changed; null for an installed package. */
   readonly commit: string | null;
   readonly rows: readonly Row[];
+  /** By question, for the page. */
+  readonly about?: Readonly<Record<string, QuestionText>>;
 }
 
 export const limitPrefix = "limit: ";
@@ -161,5 +170,9 @@ export function parseResult(text: string, path: string): BenchResult {
     )
       throw wrong(`rows[${i}].spread must be { min, max, trials } or null`);
   }
+  const about = data.about;
+  const described = (t: unknown) => object(t) && typeof t.title === "string" && typeof t.how === "string";
+  if (about !== undefined && !(object(about) && Object.values(about).every(described)))
+    throw wrong('"about" is not { question: { title, how } }');
   return data as unknown as BenchResult;
 }

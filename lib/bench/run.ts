@@ -7,6 +7,7 @@ import { freemem } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { TilecastError } from "../errors.js";
+import { native } from "../native.js";
 import { busySeconds, cacheBytes, commit, freeBytes, machineFacts, shmBytes } from "./machine.js";
 import type { MakePlate, Measurement, Question, Setting } from "./question.js";
 import { type BenchResult, median, rowsOf, type Series } from "./result.js";
@@ -56,14 +57,32 @@ function orderOf(measurements: readonly Measurement[], random: () => number): nu
 
 const program = fileURLToPath(new URL("trial.js", import.meta.url));
 
-/** Runs one trial. Throws ERR_INTERNAL with the end of what the process printed when it fails, ERR_CANCELLED. */
+/** How long a process may take to clean up after SIGTERM. */
+const graceMs = 5000;
+
+/** A trial that takes longer hangs: measurements may prepare, and a busy node is slow. */
+const trialLimitMs = (task: TrialTask) => 60_000 + task.order.length * (5000 + 20_000 * task.setting.seconds);
+
+/** Runs one trial. A process that fails or hangs is an answer too: each of its measurements has the reason. Throws ERR_CANCELLED. */
 function runTrial(task: TrialTask, signal: AbortSignal | undefined): Promise<TrialAnswer> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [program, JSON.stringify(task)], {
       stdio: ["ignore", "pipe", "pipe"],
     });
-    const stop = () => child.kill("SIGTERM");
-    signal?.addEventListener("abort", stop);
+    const timers: NodeJS.Timeout[] = [];
+    const end = () => {
+      child.kill("SIGTERM");
+      timers.push(setTimeout(() => child.kill("SIGKILL"), graceMs));
+    };
+    let late = false;
+    const limitMs = trialLimitMs(task);
+    timers.push(
+      setTimeout(() => {
+        late = true;
+        end();
+      }, limitMs),
+    );
+    signal?.addEventListener("abort", end);
     let stdout = "";
     let stderr = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -74,17 +93,20 @@ function runTrial(task: TrialTask, signal: AbortSignal | undefined): Promise<Tri
     });
     child.on("error", reject);
     child.on("close", (code, killed) => {
-      signal?.removeEventListener("abort", stop);
+      signal?.removeEventListener("abort", end);
+      for (const timer of timers) clearTimeout(timer);
+      // What a process that was killed had in shared memory.
+      if (killed !== null) native().TilePool.sweep();
       if (signal?.aborted)
         return reject(new TilecastError("ERR_CANCELLED", "cancelled", { cause: signal.reason }));
-      try {
-        if (code !== 0) throw new Error(`it ended with ${killed ?? `code ${code}`}`);
-        resolve(JSON.parse(stdout.trimEnd().split("\n").at(-1) as string) as TrialAnswer);
-      } catch (cause) {
-        const end = `${stdout}\n${stderr}`.trim().split("\n").slice(-20).join("\n");
-        const said = `a trial of ${task.question} failed: ${(cause as Error).message}\n${end}`;
-        reject(new TilecastError("ERR_INTERNAL", said, { cause }));
-      }
+      if (code === 0 && !late)
+        return resolve(JSON.parse(stdout.trimEnd().split("\n").at(-1) as string) as TrialAnswer);
+      const lines = stderr.split("\n").filter((line) => line.trim() !== "");
+      const telling = lines.findLast((line) => /Error\b/.test(line)) ?? lines.at(-1) ?? "";
+      const error = late
+        ? `the trial's process took longer than ${Math.round(limitMs / 1000)} s`
+        : `the trial's process ended with ${killed ?? `code ${code}`}${telling === "" ? "" : `: ${telling.trim()}`}`;
+      resolve({ results: task.order.map((measurement) => ({ measurement, error })), cpuSeconds: 0 });
     });
   });
 }
@@ -132,7 +154,7 @@ function seriesOf(question: Question, setting: Setting, answers: readonly TrialA
   });
 }
 
-/** Measures this node. Throws ERR_CANCELLED, ERR_INTERNAL (a trial's process failed), ERR_IO, ERR_POOL_MEMORY. */
+/** Measures this node. What a trial could not measure is a row with the reason. Throws ERR_CANCELLED; ERR_IO, ERR_POOL_MEMORY while it prepares. */
 export async function measureNode(options: BenchOptions): Promise<NodeResult> {
   const folder = mkdtempSync(join(options.folder, "tilecast-bench-"));
   try {
@@ -169,6 +191,7 @@ export async function measureNode(options: BenchOptions): Promise<NodeResult> {
       machine,
       commit: commit(),
       rows,
+      about: Object.fromEntries(options.questions.map(({ name, title, how }) => [name, { title, how }])),
       verdicts: verdicts(machine, rows, foreignCores),
       options: { trials, seconds, quick, seed },
       foreignCores,

@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: MIT
 // How a node's percentage and failures come from what is below it: one policy for each kind of node.
 
-import type { ServerNode, TreeNode } from "./node.js";
+import type { TreeNode } from "./node.js";
 
 /** `own`: what the events say of the node itself; null when they say nothing. */
 export type PercentPolicy = (own: number | null, children: readonly TreeNode[]) => number | null;
+
+/** Percentages before they were rounded, for the means above them. */
+const exact = new WeakMap<TreeNode, number>();
+const percentOf = (node: TreeNode): number => exact.get(node) ?? node.percent ?? 0;
 
 const mean = (values: readonly number[]): number | null =>
   values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** The mean over the children, those that are not counted being at 0. */
-export const meanOfChildren: PercentPolicy = (own, children) =>
-  children.length === 0 ? own : mean(children.map((child) => child.percent ?? 0));
+const meanOfChildren: PercentPolicy = (own, children) =>
+  children.length === 0 ? own : mean(children.map(percentOf));
 
 /** What is said of the node itself; the mean where nothing is. */
-export const ownFirst: PercentPolicy = (own, children) => own ?? meanOfChildren(null, children);
+const ownFirst: PercentPolicy = (own, children) => own ?? meanOfChildren(null, children);
 
 /**
  * The mean, or the node's own count where that is further: servers that report wells only when they end count planes or steps meanwhile, so
  * that a plate of one well moves too.
  */
-export const meanOrFurther: PercentPolicy = (own, children) =>
+const meanOrFurther: PercentPolicy = (own, children) =>
   own === null ? meanOfChildren(null, children) : Math.max(own, meanOfChildren(null, children) ?? 0);
 
 /** The mean over what is being worked on; what waits or has ended does not count. */
-export const meanOfActive: PercentPolicy = (_own, children) =>
-  mean(
-    children
-      .filter((child) => child.state === "running" || child.state === "compiling")
-      .map((child) => child.percent ?? 0),
-  );
+const meanOfActive: PercentPolicy = (_own, children) =>
+  mean(children.filter((child) => child.state === "running" || child.state === "compiling").map(percentOf));
 
 export const percentPolicies: Readonly<Record<TreeNode["kind"], PercentPolicy>> = {
   server: meanOfActive,
@@ -58,15 +58,12 @@ export function finish<N extends TreeNode>(
     kind === "server"
       ? children.filter((child) => child.failed > 0).length
       : children.reduce((sum, child) => sum + child.failed, 0);
-  return {
+  const node = {
     ...parts,
     percent: percent === null ? null : tenth(percent),
     failed: Math.max(own.failed ? 1 : 0, below),
     children,
   } as unknown as N;
-}
-
-/** For people: `2 running, 1 queued`. */
-export function work({ running, queued }: Pick<ServerNode, "running" | "queued">): string | null {
-  return running === null ? null : `${running} running, ${queued ?? 0} queued`;
+  if (percent !== null) exact.set(node, percent);
+  return node;
 }

@@ -21,6 +21,8 @@ interface Well {
   step: string | null;
   stepPercent: number | null;
   error: string | null;
+  /** As it was last shown; null when something has happened since. Most wells of a plate wait or are done. */
+  node: WellNode | null;
 }
 
 const clip = (text: string): string => (text.length > maxText ? `${text.slice(0, maxText)}…` : text);
@@ -36,7 +38,7 @@ const milliseconds = (seconds: number | null | undefined): number | null =>
   seconds === null || seconds === undefined || !(seconds > 0) ? null : Math.round(seconds * 1000);
 
 /** The last part of a path; anything else as it is. */
-export function plateLabel(plateId: string): string {
+function plateLabel(plateId: string): string {
   const parts = plateId.split(/[\\/]/).filter((part) => part !== "");
   return clip(parts.at(-1) ?? plateId);
 }
@@ -122,6 +124,7 @@ export class ExecutionEntry {
     this.#endedAt = milliseconds(time) ?? this.#endedAt;
     if (error) this.#error = clip(error);
     if (how === "complete") this.#percent = 100;
+    this.#redraw();
     for (const well of this.#wells.values()) {
       if (isOver(well.state)) continue;
       // An event that was lost does not leave a well running in an execution that is complete.
@@ -143,14 +146,20 @@ export class ExecutionEntry {
     const { worker_slot: slot, owned_wells: owned } = event;
     if (slot !== undefined && owned !== undefined && !this.#claim(slot, owned)) return false;
     this.#plateId ||= event.plate_id;
-    if (event.step_names !== undefined) this.#steps = event.step_names.slice(0, maxSteps).map(clip);
+    if (event.step_names !== undefined) {
+      this.#steps = event.step_names.slice(0, maxSteps).map(clip);
+      this.#redraw();
+    }
     for (const well of event.total_wells ?? [...(assigned?.values() ?? [])].flat()) this.#well(well);
     this.#startedAt ??= milliseconds(event.timestamp);
     this.#position = null;
     if (event.axis_id === "") this.#plateEvent(event);
     else {
       const well = this.#well(event.axis_id);
-      if (well !== undefined) this.#wellEvent(well, event);
+      if (well !== undefined) {
+        this.#wellEvent(well, event);
+        well.node = null;
+      }
       if (event.phase === "compile") this.#compiles();
       else if (event.phase !== "init") this.#runs();
     }
@@ -162,8 +171,13 @@ export class ExecutionEntry {
   }
 
   #runs(): void {
+    if (!this.#hasRun) this.#redraw();
     this.#hasRun = true;
     this.#state = "running";
+  }
+
+  #redraw(): void {
+    for (const well of this.#wells.values()) well.node = null;
   }
 
   #claim(slot: string, owned: readonly string[]): boolean {
@@ -179,7 +193,7 @@ export class ExecutionEntry {
     if (well === undefined && this.#wells.size < maxWells) {
       well = {
         ...{ state: "queued", percent: 0, completed: 0, total: 0 },
-        ...{ step: null, stepPercent: null, error: null },
+        ...{ step: null, stepPercent: null, error: null, node: null },
       };
       this.#wells.set(name, well);
     }
@@ -226,7 +240,11 @@ export class ExecutionEntry {
 
   node(serverKey: string): ExecutionNode {
     const key = `${serverKey}/${this.id}`;
-    const wells = new Map([...this.#wells].map(([name, well]) => [name, this.#wellNode(key, name, well)]));
+    const wells = new Map<string, WellNode>();
+    for (const [name, well] of this.#wells) {
+      well.node ??= this.#wellNode(key, name, well);
+      wells.set(name, well.node);
+    }
     const placed = new Set<string>();
     const children: (WorkerNode | WellNode)[] = [];
     for (const [slot, names] of this.#slots) {

@@ -16,8 +16,8 @@ export interface LogTail {
   readonly isCut: boolean;
 }
 
-export const defaultLogBytes = 64 * 1024;
-export const maxLogBytes = 2 ** 20;
+const defaultLogBytes = 64 * 1024;
+const maxLogBytes = 2 ** 20;
 
 /**
  * Reads at most `bytes` from the end; default 64 KiB, at most 1 MiB. Throws ERR_IO for a file that is not there, is no regular file, belongs to

@@ -43,8 +43,8 @@ export class ProgressFollower implements Follower {
         // Shows whose names its messages have.
         await this.#client.ping({ signal });
         for await (const { event } of await this.#client.progress({ signal: either })) onEvent(event);
-      } catch (error) {
-        if (!isTilecastError(error)) throw error;
+      } catch {
+        // Progress is a help: a server that is slow or gone, or a system out of sockets, shows at the next look, and this tries again.
       } finally {
         attempt.abort();
       }

@@ -5,6 +5,7 @@ import { isTilecastError, TilecastError } from "../errors.js";
 import { type Endpoint, type ProcessIdentity, probeEndpoint, stopServer } from "../runtime/index.js";
 import { isAlive } from "../runtime/process-identity.js";
 import { killProcess } from "../runtime/stop-server.js";
+import { pause } from "../runtime/zmq.js";
 import type { ServerAction } from "./node.js";
 import { listensOn } from "./port-owner.js";
 
@@ -12,6 +13,18 @@ export interface EndOptions {
   readonly signal?: AbortSignal;
   /** Until it must be gone when it is asked; default 10 000, 3000 by force. */
   readonly timeoutMs?: number;
+}
+
+/** A server that has ended takes a moment to remove its sockets; what a killed one leaves stays. */
+const leavingMs = 500;
+
+/** Waits until nothing is left at the endpoint, for a moment. */
+async function hasLeft(endpoint: Endpoint, signal: AbortSignal | undefined): Promise<void> {
+  const deadline = performance.now() + leavingMs;
+  while (performance.now() < deadline) {
+    if ((await probeEndpoint(endpoint, { timeoutMs: 100, signal })).state !== "stale") return;
+    await pause(20, signal);
+  }
 }
 
 /** `identity`: the process that was seen there. Throws ERR_INSTANCE, ERR_TIMEOUT and ERR_CANCELLED. */
@@ -34,7 +47,7 @@ export async function endServer(
     throw refuse(`process ${named.pid} has its address by now, and ${identity.pid} was meant`);
   if (action === "quit") {
     await stopServer(endpoint, { ...(signal && { signal }), ...(timeoutMs !== undefined && { timeoutMs }) });
-    return;
+    return hasLeft(endpoint, signal);
   }
   if (now.state === "foreign") throw refuse(now.why);
   if (identity === undefined || isAlive(identity) !== true)
@@ -46,7 +59,7 @@ export async function endServer(
   if (answers) {
     try {
       await stopServer(endpoint, { force: true, timeoutMs: timeoutMs ?? 3000, ...(signal && { signal }) });
-      return;
+      return hasLeft(endpoint, signal);
     } catch (error) {
       // It stays, or hangs by now. Killed below and not by stopServer, which would take whoever answers.
       if (!isTilecastError(error, "ERR_TIMEOUT") && !isTilecastError(error, "ERR_INSTANCE")) throw error;

@@ -51,7 +51,7 @@ export function share<N extends TreeNode>(previous: readonly N[], next: readonly
   const old = new Map(previous.map((node) => [node.key, node]));
   const shared = next.map((node) => {
     const before = old.get(node.key);
-    if (before === undefined) return node;
+    if (before === undefined || before === node) return node;
     const children = share(before.children, node.children);
     if (children === before.children && sameFields(before, node)) return before;
     return { ...node, children };

@@ -33,6 +33,12 @@ interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface EndCallOptions extends CallOptions {
+  /** The process that is meant, as its node had it: another one that has the address by now is not ended. */
+  readonly pid?: number;
+  readonly timeoutMs?: number;
+}
+
 /** How much longer each pause is than the one before while nothing changes. */
 const backOff = 1.5;
 
@@ -197,7 +203,16 @@ export class InstanceWatcher implements AsyncDisposable {
     const { version } = this.tree;
     const changes = this.#model.update();
     if (this.tree.version === version) return;
-    for (const listener of this.#listeners) listener({ tree: this.tree, changes });
+    for (const listener of this.#listeners) {
+      try {
+        listener({ tree: this.tree, changes });
+      } catch (error) {
+        // It is the process's to know, as for any event, and no reason to stop watching.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
 
   #server(key: string) {
@@ -210,7 +225,7 @@ export class InstanceWatcher implements AsyncDisposable {
    * Asks a server to end, and waits until it is gone. Throws ERR_INSTANCE for one that does not answer or is no server of the family,
    * ERR_TIMEOUT when it stays.
    */
-  quit(key: string, options: CallOptions & { readonly timeoutMs?: number } = {}): Promise<void> {
+  quit(key: string, options: EndCallOptions = {}): Promise<void> {
     return this.#end(key, "quit", options);
   }
 
@@ -218,16 +233,17 @@ export class InstanceWatcher implements AsyncDisposable {
    * Asks it by force, and kills its process when it does not go: the one that its pong has named, if that is still the very same. One that
    * hangs is killed at once. Throws ERR_INSTANCE where no process is known, or the address is another one's by now.
    */
-  forceQuit(key: string, options: CallOptions & { readonly timeoutMs?: number } = {}): Promise<void> {
+  forceQuit(key: string, options: EndCallOptions = {}): Promise<void> {
     return this.#end(key, "force-quit", options);
   }
 
-  async #end(
-    key: string,
-    action: "quit" | "force-quit",
-    options: CallOptions & { readonly timeoutMs?: number },
-  ): Promise<void> {
+  async #end(key: string, action: "quit" | "force-quit", { pid, ...options }: EndCallOptions): Promise<void> {
     const { found, identity } = this.#server(key);
+    if (pid !== undefined && pid !== identity?.pid)
+      throw new TilecastError(
+        "ERR_INSTANCE",
+        `${key} is not ended: process ${pid} was meant, and ${identity?.pid ?? "an unknown one"} has its address`,
+      );
     this.#model.busy(key, action);
     this.#notify();
     try {

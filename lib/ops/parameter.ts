@@ -14,6 +14,8 @@ interface Kind<T> {
   readonly min?: number;
   readonly max?: number;
   readonly choices?: readonly string[];
+  /** Of an image. */
+  readonly dtypes?: readonly DType[];
   /** True when `value` is acceptable. */
   accepts(value: unknown): value is T;
 }
@@ -125,8 +127,14 @@ export function isImageSource(v: unknown): v is ImageSource {
   );
 }
 
-export function imageSource(): Kind<ImageSource> {
-  return { type: "image", expected: "step name, or { step, channel }", accepts: isImageSource };
+/** `dtypes`: those that the image may have. Default any. */
+export function imageSource(dtypes?: readonly DType[]): Kind<ImageSource> {
+  return {
+    type: "image",
+    expected: "step name, or { step, channel }",
+    ...(dtypes === undefined ? {} : { dtypes }),
+    accepts: isImageSource,
+  };
 }
 
 /** Short form of a value for an error message. */

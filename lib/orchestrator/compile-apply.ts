@@ -3,8 +3,9 @@
 
 import { TilecastError } from "../errors.js";
 import type { Op } from "../ops/op.js";
+import type { AnyParameter } from "../ops/parameter.js";
 import { specOf } from "../ops/table.js";
-import { findImage, type SourceUse, secondImage } from "./image-source.js";
+import { findImage, otherImages, type SourceUse } from "./image-source.js";
 import { dtypeOf, type Place, type ProgramBuilder, type Stream } from "./stream.js";
 
 /** Whether the op changes labels: of a row of such ops only the last one's result is written. */
@@ -35,18 +36,19 @@ export function applyNative(
       argument: op.name,
     });
   }
-  const second = secondImage(op);
-  const other =
-    second === null
-      ? []
-      : [
-          findImage(
-            second.source,
-            { ...images, op: op.name, argument: second.argument, stream: s, place },
-            input,
-            "one that it meets is",
-          ).reg,
-        ];
+  const others = otherImages(op).map(({ argument, source }) => {
+    const use = { ...images, op: op.name, argument, stream: s, place };
+    const value = findImage(source, use, input, "one that it meets is");
+    const { dtypes } = spec.parameters[argument] as AnyParameter;
+    if (dtypes !== undefined && !dtypes.includes(value.dtype)) {
+      throw new TilecastError(
+        "ERR_OP_DTYPE",
+        `step "${place.step}": ${op.name}: "${argument}" must be ${dtypes.join(" or ")}, and is ${value.dtype}`,
+        { argument },
+      );
+    }
+    return value.reg;
+  });
   const given = (spec.native ?? []).map((name) => [name, op.parameters[name]]);
   s.value = builder.emit(
     {
@@ -55,7 +57,7 @@ export function applyNative(
       stage: place.step,
       in: input.reg,
       arguments: Object.fromEntries(given.filter(([, value]) => value !== undefined)),
-      ...(other.length > 0 ? { inputs: other } : {}),
+      ...(others.length > 0 ? { inputs: others } : {}),
       ...(resource === undefined ? {} : { resource }),
     },
     spec.result(dtypeOf(s), op.parameters),

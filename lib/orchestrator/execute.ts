@@ -11,6 +11,7 @@ import {
   type NativeRunner,
   native,
 } from "../native.js";
+import { specOf } from "../ops/table.js";
 import { fetcherOf } from "../plates/plane-fetcher.js";
 import type { PlaneRef } from "../plates/plate.js";
 import type { OmeZarrStore } from "../stores/ome-zarr.js";
@@ -152,9 +153,12 @@ export async function checkIllumination(plan: Plan): Promise<void> {
     const image = found[i];
     if (image === undefined || "error" in image) throw illuminationError(path, image);
     for (const job of plan.jobs) {
-      const uses = plan.programs[job.program]?.code.some((x) => x.name === "flatField" && x.resource === id);
+      const code = plan.programs[job.program]?.code ?? [];
+      const at = code.findIndex((x) => x.name === "flatField" && x.resource === id);
       const s = job.sources[0];
-      if (!uses || s === undefined || job.channels.length > 1) continue;
+      if (at < 0 || s === undefined || job.channels.length > 1) continue;
+      // Of planes cropped or binned before, the executor compares the size.
+      if (code.slice(0, at).some((x) => x.name !== undefined && specOf(x.name).size !== undefined)) continue;
       if (s.height === image.height && s.width === image.width) continue;
       throw new TilecastError(
         "ERR_PIPELINE",

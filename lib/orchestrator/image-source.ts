@@ -70,13 +70,12 @@ const imageParameters = (op: Op): string[] =>
     .filter(([, p]) => p.type === "image")
     .map(([name]) => name);
 
-/** The image that an op takes besides the one that flows to it. */
-export function secondImage(op: Op): { readonly argument: string; readonly source: ImageSource } | null {
-  for (const argument of imageParameters(op)) {
+/** The images that an op takes besides the one that flows to it, in the order of its parameters. */
+export function otherImages(op: Op): { readonly argument: string; readonly source: ImageSource }[] {
+  return imageParameters(op).flatMap((argument) => {
     const source = op.parameters[argument] as ImageSource | undefined;
-    if (source !== undefined) return { argument, source };
-  }
-  return null;
+    return source === undefined ? [] : [{ argument, source }];
+  });
 }
 
 /** What the images named anywhere in a pipeline mean for its jobs. */
@@ -87,7 +86,7 @@ export function namedImages(steps: readonly Step[]): {
   readonly steps: ReadonlySet<string>;
 } {
   const ops = steps.flatMap((s) => s.chain ?? Object.values(s.chains ?? {}).flat());
-  const seconds = ops.flatMap((o) => secondImage(o)?.source ?? []);
+  const seconds = ops.flatMap(otherImages).map((o) => o.source);
   return {
     acrossChannels:
       ops.some(

@@ -3,6 +3,7 @@
 
 import type { DType } from "../image/dtype.js";
 import type { OpSpec } from "../ops/spec.js";
+import type { OpName } from "../ops/table.js";
 import type { PlaneRef } from "../plates/plate.js";
 import type { ComponentValues, Producer } from "../streaming/payload.js";
 
@@ -19,7 +20,7 @@ export interface Instruction {
   sources?: number[];
   projection?: Projection;
   /** Apply: the native op, and what it is given. */
-  name?: string;
+  name?: OpName;
   arguments?: Readonly<Record<string, unknown>>;
   method?: ThresholdMethod;
   dtype?: DType;

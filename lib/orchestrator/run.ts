@@ -88,7 +88,7 @@ export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions)
   } catch (error) {
     throw outputError(error, options.out);
   } finally {
-    await Promise.all([feed?.close(), hub?.close()]);
+    await Promise.all([feed?.close(), hub?.close(options.signal?.aborted ?? false)]);
   }
 }
 
@@ -99,7 +99,7 @@ async function runPlan(
   feed: RunFeed | null,
   hub: SinkHub | null,
 ): Promise<RunReport> {
-  const began = performance.now();
+  let began = performance.now();
   const started = new Date();
   const { encoding, out, threads: wanted } = checkOptions(options);
   const plan = compile(pipeline, plate, {
@@ -124,7 +124,10 @@ async function runPlan(
   const viewSlots = hub?.slots(plan, threads, slotBytes, room - threads * perThread * slotBytes) ?? 0;
   await checkIllumination(plan);
   checkFolder(out, options);
+  const opening = performance.now();
   await hub?.open(options.signal);
+  // How long a viewer takes to start says nothing of the run.
+  began += performance.now() - opening;
   prepareFolder(out, options);
   const states = new WellStates(out);
   const common = commonKey(pipeline, plan, encoding);

@@ -25,7 +25,7 @@ export interface SinkReport {
   readonly dropped: number;
   /** Why it gets nothing more; null when all is well. */
   readonly detached: string | null;
-  /** Whether it said in time that everything was sent. */
+  /** Whether everything was sent in time. */
   readonly drained: boolean;
   readonly stats: Readonly<Record<string, unknown>> | null;
 }
@@ -51,6 +51,8 @@ interface Member {
 }
 
 const defaults = { waitMs: 0, drainMs: 2000 };
+/** For what is known by its store alone, a few hundred bytes a plane; one that was cancelled is to end within a second. */
+const closeMs = { done: 10_000, cancelled: 300 };
 /** Memory of the tiles that sinks may hold unless told otherwise: filling it delays the start by about a tenth of a second. */
 const tileBytes = 128 * 2 ** 20;
 
@@ -145,13 +147,13 @@ export class SinkHub {
   }
 
   /** Ends the sinks that were opened. Never rejects: the run's results are there. */
-  async close(): Promise<void> {
+  async close(cancelled: boolean): Promise<void> {
     if (!this.#opened) return;
     this.#opened = false;
     await Promise.all(
       this.#members.map(async (m) => {
         try {
-          await m.sink.close?.();
+          await m.sink.close?.({ drainMs: cancelled ? closeMs.cancelled : closeMs.done });
         } catch (error) {
           this.#detach(m, error);
         }
@@ -256,7 +258,7 @@ export class SinkHub {
       this.#members.map(async (m) => {
         const drained = (async () => m.sink.drain({ signal: time.signal, timeoutMs }))().then(
           () => {
-            m.drained = true;
+            m.drained = (m.sink.unsent ?? 0) === 0;
           },
           (error) => this.#detach(m, error),
         );

@@ -2,12 +2,13 @@
 // Receives viewers' acknowledgements: one PULL socket an address in this process, shared by the streams that use it, and always drained.
 
 import { randomUUID } from "node:crypto";
+import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Pull } from "zeromq";
 import { type Endpoint, ensureSocketDir } from "../runtime/endpoint.js";
 import { parseJson } from "../runtime/json.js";
 import { thisProcess } from "../runtime/process-identity.js";
-import { SocketFile } from "../runtime/socket-file.js";
+import { SocketFile, socketFileState } from "../runtime/socket-file.js";
 import { closeFully, loadZmq } from "../runtime/zmq.js";
 import type { ImageAck } from "./ack-tracker.js";
 import type { ReturnRoute } from "./wire-batch.js";
@@ -33,6 +34,16 @@ export function readAck(frame: Uint8Array, incarnation?: string): ImageAck | und
 
 /** `own`: an address that only this process knows, told to the viewer with each item. `shared`: the one of generations A to C. */
 export type AckAddress = "own" | "shared";
+
+/** Removes what processes that were killed left of their own addresses; not what may be between its bind and its listen just now. */
+async function sweep({ config, socketDir }: Endpoint): Promise<void> {
+  const own = new RegExp(`^${config.ipcSocketPrefix}-[0-9a-f]{8}-0${config.ipcSocketExtension}$`);
+  for (const name of readdirSync(socketDir).filter((n) => own.test(n))) {
+    const path = join(socketDir, name);
+    const bound = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY;
+    if (Date.now() - bound > 60_000 && (await socketFileState(path)) === "stale") rmSync(path, { force: true });
+  }
+}
 
 const listeners = new Map<string, Promise<AckListener>>();
 
@@ -88,6 +99,7 @@ export class AckListener {
       let url: string;
       if (mode === "ipc") {
         ensureSocketDir(endpoint);
+        if (address === "own") await sweep(endpoint);
         const id = address === "own" ? `${incarnation.slice(0, 8)}-0` : config.sharedAckPort;
         const path = join(endpoint.socketDir, `${config.ipcSocketPrefix}-${id}${config.ipcSocketExtension}`);
         file = await SocketFile.bind(socket, path);

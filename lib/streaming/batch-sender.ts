@@ -97,9 +97,13 @@ export class BatchSender {
     return this.#state;
   }
 
-  /** Nothing waits, and nothing is under way. */
+  /** What waits, and what is under way. */
+  get unsent(): number {
+    return this.queue.size + this.#inFlight;
+  }
+
   get isIdle(): boolean {
-    return this.queue.size === 0 && this.#inFlight === 0;
+    return this.unsent === 0;
   }
 
   /** There is no viewer, and there will be none. */

@@ -244,6 +244,7 @@ export class NullReceiver extends ViewerServer {
       planes: this.#items,
       resident: 0,
       shown: this.#items,
+      queued: 0,
       dropped: 0,
     };
   }

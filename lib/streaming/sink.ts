@@ -85,8 +85,13 @@ export interface RunSink {
    * the pool is closed: slots that are exported by then stay with their readers.
    */
   drain(options: DrainOptions): Promise<void>;
-  /** Called once, last of all and whatever happened after `open` was called: the run has written everything. What is left may be sent, without pixels. */
-  close?(): Promise<void>;
+  /** What is not sent yet; read after `drain`. Absent: `drain` resolves when nothing is. */
+  readonly unsent?: number;
+  /**
+   * Called once, last of all and whatever happened after `open` was called: the run has written everything. What is left may be sent,
+   * without pixels, for at most `drainMs`.
+   */
+  close?(options: { readonly drainMs: number }): Promise<void>;
   /** Counters for run.json, read after `drain`. Plain data. */
   readonly stats?: Readonly<Record<string, unknown>>;
 }

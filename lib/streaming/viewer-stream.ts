@@ -71,6 +71,8 @@ function commonOf({ name = "images", components, pixelSize }: SendOptions) {
   } as const;
 }
 
+/** A viewer that takes nothing for so long while its stream closes is not waited for. */
+const quietMs = 2000;
 const now = (): number => performance.now();
 let streams = 0;
 
@@ -293,6 +295,11 @@ export class ViewerStream implements RunSink, AsyncDisposable {
     if (signal?.aborted) throw cancelled(signal, "sending to a viewer");
   }
 
+  /** Payloads that wait, or are under way. */
+  get unsent(): number {
+    return this.#sender.unsent;
+  }
+
   /** Whether everything that was handed over is on screen, let go of, or counted as lost. */
   get isSettled(): boolean {
     return this.#sender.isIdle && this.#acks.pending === 0;
@@ -316,7 +323,7 @@ export class ViewerStream implements RunSink, AsyncDisposable {
   }
 
   /**
-   * Closes: what waits is sent for at most `drainMs` (default 0: not at all), the rest counted as dropped; every slot is given back.
+   * Closes: what waits is sent for at most `drainMs` (default 0: not at all) to a viewer that takes it, the rest counted as dropped; every slot is given back.
    * Idempotent; the viewer goes on.
    */
   close(options: { readonly drainMs?: number } = {}): Promise<void> {
@@ -325,12 +332,22 @@ export class ViewerStream implements RunSink, AsyncDisposable {
   }
 
   async #close(drainMs: number): Promise<void> {
-    if (drainMs > 0 && this.#sender.state === "ready") await this.drain({ timeoutMs: drainMs });
+    if (drainMs > 0) await this.#sendRest(drainMs);
     await this.#sender.end();
     this.#acks.forgetAll();
     this.#feed?.close();
     await this.#listener?.release(this.#ackUser);
     await this.client.close();
+  }
+
+  /** Until everything is sent, the time is over, or the viewer seems to stand still. */
+  async #sendRest(timeoutMs: number): Promise<void> {
+    const over = AbortSignal.any([AbortSignal.timeout(timeoutMs), this.#sender.ended]);
+    let quiet = over;
+    while (!this.#sender.isIdle && this.#sender.state === "ready" && !quiet.aborted) {
+      quiet = AbortSignal.any([over, AbortSignal.timeout(quietMs)]);
+      await this.#sender.changed(quiet);
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The manager in the gateway: what runs on this machine as JSON and as events, and the controls that end it (docs/gateway.md).
 
-import type { InstanceTree, InstanceWatcher, TreeNode } from "../manager/index.js";
+import type { InstanceWatcher, TreeNode } from "../manager/index.js";
 import type { Gateway } from "./gateway.js";
 
 /** A tree that was looked at within this is new enough for a GET. */
@@ -16,23 +16,27 @@ const count = (nodes: readonly TreeNode[]): number =>
  */
 export function addInstances(gateway: Gateway, watcher: InstanceWatcher): void {
   let waiting: NodeJS.Timeout | undefined;
-  const publish = (instances: InstanceTree) => {
-    gateway.events.publish({ type: "instances", key: "all", ...instances });
+  let published = 0;
+  const publish = () => {
+    const { tree } = watcher;
+    if (waiting !== undefined || gateway.events.clients === 0 || tree.version === published) return;
+    published = tree.version;
+    gateway.events.publish({ type: "instances", key: "all", ...tree });
     // A plate of 1536 wells is some hundred KiB of text: such a tree goes out every second or two, a small one ten times a second.
-    const pauseMs = Math.max(100, count(instances.servers));
-    waiting = setTimeout(() => {
-      waiting = undefined;
-      if (watcher.tree.version !== instances.version) publish(watcher.tree);
-    }, pauseMs).unref();
+    waiting = setTimeout(
+      () => {
+        waiting = undefined;
+        publish();
+      },
+      Math.min(2000, Math.max(100, count(tree.servers))),
+    ).unref();
   };
-  watcher.subscribe(({ tree }) => {
-    if (waiting === undefined && gateway.events.clients > 0) publish(tree);
-  });
+  watcher.subscribe(publish);
   gateway.events.onAudience = (isThere) => {
-    if (isThere) watcher.start();
-    else void watcher.stop();
+    if (!isThere) return void watcher.stop();
+    publish();
+    watcher.start();
   };
-  if (gateway.events.clients > 0) watcher.start();
 
   gateway.query("instances", async ([key, what, ...more]) => {
     if (key === undefined) {
@@ -44,11 +48,14 @@ export function addInstances(gateway: Gateway, watcher: InstanceWatcher): void {
     const { text, size, isCut } = await watcher.log(key);
     return isCut ? `(the end of ${size} bytes)\n${text}` : text;
   });
-  gateway.control("instances", async ([key = "", action, execution, ...more]) => {
-    if (action === "quit" && execution === undefined) return watcher.quit(key);
-    if (action === "force-quit" && execution === undefined) return watcher.forceQuit(key);
-    if (action === "cancel" && execution !== undefined && more.length === 0)
-      return { cancelled: await watcher.cancel(`${key}/${execution}`) };
+  gateway.control("instances", async ([key = "", action, what, ...more]) => {
+    if (more.length > 0) return null;
+    if (action === "cancel" && what !== undefined)
+      return { cancelled: await watcher.cancel(`${key}/${what}`) };
+    if (!/^[1-9]\d*$/.test(what ?? "1")) return null;
+    const meant = what === undefined ? {} : { pid: Number(what) };
+    if (action === "quit") return watcher.quit(key, meant);
+    if (action === "force-quit") return watcher.forceQuit(key, meant);
     return null;
   });
 

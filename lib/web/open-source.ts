@@ -62,7 +62,12 @@ export async function addPlate(
 interface Report {
   readonly outcome: string;
   readonly plate: { readonly root: string };
-  readonly planes: { readonly total: number; readonly done: number; readonly reused: number; readonly failed: number };
+  readonly planes: {
+    readonly total: number;
+    readonly done: number;
+    readonly reused: number;
+    readonly failed: number;
+  };
   readonly seconds: number;
   readonly megapixels: number;
   readonly megabytesRead: number;

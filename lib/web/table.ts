@@ -226,6 +226,12 @@ export function query(table: Table, q: URLSearchParams): unknown {
   const names = q.get("columns")?.split(",") ?? table.names;
   const sort = q.get("sort");
   const ordered = sort === null ? rows : table.sort(rows, sort);
+  const find = q.get("find");
+  if (find !== null) {
+    const wanted = new Set(table.select(find));
+    const index = ordered.findIndex((row) => wanted.has(row));
+    return { index: index < 0 ? null : index };
+  }
   const offset = integer("offset", 0, 0, 2 ** 31);
   const page = ordered.subarray(offset, offset + integer("limit", 200, 0, 100_000));
   return { columns: names, rows: table.values(page, names), total: rows.length };

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // `tilecast bench` measures in real processes, writes what compare and the page read, and judges by the figures alone.
 
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { compareResults } from "../../lib/bench/compare.js";
@@ -23,6 +25,18 @@ function tilecast(...args: string[]) {
   const env = { ...process.env, NO_COLOR: "1" };
   return spawnSync(process.execPath, [main, ...args], { encoding: "utf8", env });
 }
+
+/** Empty for a process that is gone. */
+function proc(path: string): string {
+  try {
+    return readFileSync(`/proc/${path}`, "utf8");
+  } catch {
+    return "";
+  }
+}
+const cmdline = (pid: number) => proc(`${pid}/cmdline`);
+const childrenOf = (pid: number | undefined) =>
+  proc(`${pid}/task/${pid}/children`).split(" ").filter(Boolean).map(Number);
 
 const series = (subject: string, values: readonly number[], more: Partial<Series> = {}): Series => ({
   question: "tiff-read",
@@ -82,6 +96,11 @@ describe("rows", () => {
     const less = { higherIsBetter: false, unit: "s" };
     const rows = rowsOf([series("tilecast", [2], less), series("a", [6], less), series("b", [8], less)]);
     expect(rows[0]?.ratioToBestPeer).toBe(3);
+  });
+
+  test("another way of ours is no peer of ours, but one of the others'", () => {
+    const rows = rowsOf([series("tilecast", [4]), series("tilecast, polling", [6]), series("a", [2])]);
+    expect(rows.map((r) => r.ratioToBestPeer)).toEqual([2, 3, 2 / 6]);
   });
 
   test("a peer that is missing keeps its row and the reason", () => {
@@ -178,6 +197,7 @@ describe("a result file", () => {
       JSON.stringify({ ...resultOf(), rows: [{ ...row("a", [1]), spread: 3 }] }),
       "rows[0].spread must be { min, max, trials } or null",
     ],
+    [JSON.stringify({ ...resultOf(), about: { plate: 3 } }), '"about" is not { question: { title, how } }'],
   ])("that is %s is refused with the reason", async (text, why) => {
     const error = await thrown(() => parseResult(text, "x.json"));
     expect([error.code, error.message]).toEqual([
@@ -277,6 +297,28 @@ describe("tilecast bench --quick", () => {
   });
 });
 
+test("a trial whose process dies leaves rows that say so", async () => {
+  const out = join(folder(), "r.json");
+  const args = ["bench", "memory", "--quick", "-q", "--seconds", "30", "--json", out];
+  const child = spawn(process.execPath, [main, ...args], { stdio: "ignore" });
+  const ended = once(child, "close");
+  const killed = new Set<number>();
+  while (child.exitCode === null) {
+    for (const pid of childrenOf(child.pid).filter(
+      (p) => !killed.has(p) && cmdline(p).includes("trial.js"),
+    )) {
+      process.kill(pid, "SIGKILL");
+      killed.add(pid);
+    }
+    await delay(20);
+  }
+  expect((await ended)[0]).toBe(0);
+  const { rows } = parseResult(readFileSync(out, "utf8"), out);
+  expect(rows.length).toBeGreaterThan(5);
+  for (const r of rows)
+    expect([r.value, r.missing]).toEqual([null, "the trial's process ended with SIGKILL"]);
+}, 60_000);
+
 test("a question that does not exist, and a wrong number, are usage errors", () => {
   expect(tilecast("bench", "speed")).toMatchObject({
     status: 2,
@@ -308,7 +350,8 @@ describe("the page in Chromium", () => {
       series("limit: copy", [900, 950], { case: evil }),
     ]);
     const file = join(folder(), "page.html");
-    const result = { ...resultOf(...scaled, ...peers), machine: { cpu: evil, cores: 8 } };
+    const about = { plate: { title: evil, how: evil } };
+    const result = { ...resultOf(...scaled, ...peers), machine: { cpu: evil, cores: 8 }, about };
     writeFileSync(file, renderPage({ ...result, verdicts: verdicts(result.machine, result.rows, 0) }));
     const url = pathToFileURL(file).href;
     const page = await Page.open(executable as string, folder());

@@ -85,6 +85,7 @@ export const imageChains = (bright: number): Record<string, Chain> => ({
   },
   gamma: [op.gamma({ gamma: 1.5 })],
   invert: [op.invert()],
+  anscombe: [op.subtract({ value: 20 }), op.anscombe()],
   "min-max normalised": [op.normalize()],
   "percentile normalised": [op.normalize({ low: 1, high: 99.8, outHigh: 255, dtype: "uint8" })],
   equalize: [op.equalize()],

@@ -9,6 +9,7 @@ import skimage.feature as feature
 import skimage.filters as filters
 import skimage.morphology as morphology
 import skimage.segmentation as segmentation
+import skimage.transform
 import skimage.util
 
 LEVELS = {"triangle": filters.threshold_triangle, "li": filters.threshold_li, "yen": filters.threshold_yen}
@@ -22,7 +23,7 @@ MORPHOLOGY = {
     "blackTopHat": morphology.black_tophat,
 }
 TURNS = {"rows": np.flipud, "columns": np.fliplr, "transpose": np.transpose}
-GEOMETRY = ("crop", "rotate", "flip", "bin", "resize")
+GEOMETRY = ("crop", "rotate", "flip", "bin")
 
 
 def convert(a, dtype):
@@ -52,6 +53,8 @@ def best_focus(stack, window):
     """And where the sharpest slice is so by more than rounding."""
     sharp = np.stack([ndi.uniform_filter(ndi.laplace(s.astype(np.float64), mode="reflect") ** 2, window, mode="reflect") for s in stack])
     top = np.sort(sharp, 0)
+    if len(stack) == 1:
+        return stack[0], np.ones(stack[0].shape, bool)
     return np.take_along_axis(np.stack(stack), sharp.argmax(0)[None], 0)[0], top[-1] > top[-2] * 1.001
 
 
@@ -94,7 +97,13 @@ def split(mask, p):
     seeds = np.zeros(mask.shape, bool)
     seeds[tuple(found.T)] = True
     markers = ndi.label(seeds, np.ones((3, 3)))[0]
-    return segmentation.watershed(-depth, markers, connectivity=2, mask=mask.astype(bool)).astype(np.int32)
+    out = segmentation.watershed(-depth, markers, connectivity=2, mask=mask.astype(bool)).astype(np.int32)
+    # scikit-image loses an object whose peaks are all too close to a neighbour's; the op keeps it whole.
+    objects = ndi.label(mask, np.ones((3, 3)))[0]
+    lost = np.setdiff1d(np.unique(objects), np.unique(objects[(out > 0) | (mask == 0)]))
+    for number, which in enumerate(lost, out.max() + 1):
+        out[objects == which] = number
+    return out
 
 
 def geometry(a, name, p):
@@ -113,7 +122,7 @@ def geometry(a, name, p):
         resized = skimage.transform.resize(a.astype(np.float64), shape, order=1, mode="edge", anti_aliasing=False, preserve_range=True)
     else:
         resized = cv2.resize(a.astype(np.float64), shape[::-1], interpolation=cv2.INTER_AREA)
-    return convert(resized, a.dtype)
+    return resized
 
 
 def pixels(name, p):
@@ -124,6 +133,7 @@ def pixels(name, p):
     return {
         "clip": lambda a: convert(np.clip(a.astype(np.float64), p["low"], p["high"]), a.dtype),
         "gamma": lambda a: gamma(a, p),
+        "anscombe": lambda a: (2 * np.sqrt(np.maximum(a.astype(np.float64), 0) + 0.375)).astype(f),
         "invert": lambda a: skimage.util.invert(a),
         "normalize": lambda a: normalized(a, p),
         "equalize": lambda a: exposure.equalize_hist(a, 256).astype(f),
@@ -169,6 +179,13 @@ def apply(chain, name, p):
         chain.labels = chain.tiles
         chain.ties = chain.ties or name == "splitObjects"
         chain.unsure = chain.unsure or [np.zeros(a.shape, bool) for a in chain.tiles]
+    elif name == "resize":
+        dtype = chain.plane()[0].dtype
+        chain.each(lambda a: geometry(a, name, p))
+        if dtype.kind in "iu":  # a half is rounded either way, by the last bit of a float64
+            chain.sure = [np.abs(a - np.floor(a) - 0.5) > 1e-9 for a in chain.tiles]
+        chain.each(lambda a: convert(a, dtype))
+        chain.image = chain.tiles
     elif name in GEOMETRY:
         chain.each(lambda a: np.ascontiguousarray(geometry(a, name, p)))
         if chain.labels is not None:
@@ -187,9 +204,9 @@ def matched(got, want):
     if count != expected:
         return f"{count} objects instead of {expected}"
     pairs = np.unique(np.stack([got.ravel(), want.ravel()]), axis=1, return_counts=True)
-    overlap = {}
+    best = {}
     for (g, w), n in zip(pairs[0].T, pairs[1]):
         if g > 0:
-            overlap[g] = max(overlap.get(g, 0), n / ((got == g) | (want == w)).sum())
-    bad = sum(v < 0.9 for v in overlap.values())
-    return f"{bad} of {count} objects differ by more than a tenth" if bad > 0.02 * count + 1 else None
+            best[g] = max(best.get(g, 0), n)
+    alike = sum(best.values()) / max(1, (got > 0).sum())
+    return None if alike >= 0.98 else f"only {alike:.1%} of the foreground is in the same objects"

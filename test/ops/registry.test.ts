@@ -64,8 +64,10 @@ describe("the native ops and the op table", () => {
         p.type === "choice" ? mine?.choices : [],
       ]);
     }
-    const image = Object.values(spec.parameters).some((p) => p.type === "image");
-    expect(row.arity).toBe(image ? "unary or binary" : name === "flatField" ? "binary" : "unary");
+    const images = Object.values(spec.parameters).filter((p) => p.type === "image");
+    const illumination = name === "flatField" ? 1 : 0;
+    expect(row.mostOthers).toBe(images.length + illumination);
+    expect(row.leastOthers).toBe(images.filter((p) => !p.optional).length + illumination);
     // What the table leaves to the compiler: second images, names of label images, the estimate of an illumination.
     const others = Object.keys(spec.parameters).filter((k) => !row.parameters.some((p) => p.name === k));
     expect(others.filter((k) => spec.parameters[k]?.type !== "image" && k !== "name")).toEqual(

@@ -30,7 +30,16 @@ async function gateway(): Promise<Gateway> {
   return g;
 }
 
-const described = { rows: 1, columns: 1, fields: {}, channels: [], labels: [], timepoints: 1, slices: 1 };
+const described = {
+  rows: 1,
+  columns: 1,
+  fields: {},
+  sites: {},
+  channels: [],
+  labels: [],
+  timepoints: 1,
+  slices: 1,
+};
 const description = (id: string): SourceDescription => ({
   ...described,
   ...{

@@ -47,8 +47,7 @@ describe("the page", () => {
   beforeAll(async () => {
     const real = shared("data", "transfluor-plate");
     plate = real ?? join(folder(), "plate");
-    if (real === undefined)
-      smallPlate(plate, { wells, sites: 2, width: 512, height: 512, dtype: "uint8" });
+    if (real === undefined) smallPlate(plate, { wells, sites: 2, width: 512, height: 512, dtype: "uint8" });
     out = join(folder(), "results");
     const steps = pipeline("spots")
       .step("smooth", op.gaussian({ sigma: 1.5 }))
@@ -135,8 +134,9 @@ print(json.dumps([int(ys[middle]), int(xs[middle]), int(len(ys))]))`,
     expect(await page.locator("td[data-column=site]").innerText()).toBe(row.site);
     await page.getByRole("button", { name: "Show in the table" }).click();
     const marked = page.locator(".listing tr[aria-selected=true]");
-    await page.getByLabel("Filter").fill(`well=O05,site=${row.site}`);
-    await page.getByLabel("Filter").press("Enter");
+    await marked.waitFor();
+    // Among others, too: the last of the largest.
+    await page.getByRole("columnheader", { name: "area" }).getByRole("button").click();
     await marked.waitFor();
     const cells = await marked.locator("td").allInnerTexts();
     expect(cells).toContain(row.well);
@@ -148,7 +148,8 @@ print(json.dumps([int(ys[middle]), int(xs[middle]), int(len(ys))]))`,
 
   test("wells chosen by pointer, header and keys narrow the table, as the file's rows say", async () => {
     const rows = csvRows(out);
-    const count = (...of: string[]) => rows.filter((r) => of.includes(r.well as string)).length.toLocaleString("en");
+    const count = (...of: string[]) =>
+      rows.filter((r) => of.includes(r.well as string)).length.toLocaleString("en");
     const g = await gateway(out);
     const { page } = await show(`${g.url}#view=table`);
     const cell = (well: string) => page.locator(`[data-well=${well}]`);
@@ -196,7 +197,11 @@ print(json.dumps([int(ys[middle]), int(xs[middle]), int(len(ys))]))`,
     const { page } = await show(`${g.url}#view=table`);
     const areas = rows.map((r) => Number(r.area)).sort((a, b) => a - b);
     const firstArea = async () =>
-      Number((await page.locator(".listing tbody tr").first().locator("td").nth(6).innerText()).replaceAll(",", ""));
+      Number(
+        (
+          await page.locator(".listing tbody:not([aria-hidden]) tr").first().locator("td").nth(6).innerText()
+        ).replaceAll(",", ""),
+      );
     await page.getByRole("columnheader", { name: "area" }).getByRole("button").click();
     await expect.poll(firstArea).toBe(areas[0]);
     await page.getByRole("columnheader", { name: "area" }).getByRole("button").click();
@@ -209,7 +214,9 @@ print(json.dumps([int(ys[middle]), int(xs[middle]), int(len(ys))]))`,
     await expect.poll(() => total.innerText()).toBe(`${left.toLocaleString("en")} objects`);
     const download = page.waitForEvent("download");
     await page.getByRole("button", { name: "These as CSV" }).click();
-    const saved = readFileSync(await (await download).path(), "utf8").trimEnd().split("\n");
+    const saved = readFileSync(await (await download).path(), "utf8")
+      .trimEnd()
+      .split("\n");
     expect(saved[0]).toBe(readFileSync(join(out, "measurements.csv"), "utf8").split("\n")[0]);
     expect(saved).toHaveLength(left + 1);
     await page.getByLabel("Filter").fill("nothing>1");
@@ -244,7 +251,10 @@ print(json.dumps([int(ys[middle]), int(xs[middle]), int(len(ys))]))`,
     const at = async (part: number) => {
       await page.mouse.move(box.x + box.width * part, box.y + box.height / 2);
       await expect.poll(() => status.innerText(), { timeout: 30_000 }).toMatch(/^x \d+/);
-      return /x (\d+) y (\d+)/.exec(await status.innerText())?.slice(1).map(Number);
+      return /x (\d+) y (\d+)/
+        .exec(await status.innerText())
+        ?.slice(1)
+        .map(Number);
     };
     expect(await at(0.25)).toEqual([256 + 150, 256]);
     expect(await at(0.75)).toEqual([256 + 150, 256]);
@@ -252,7 +262,10 @@ print(json.dumps([int(ys[middle]), int(xs[middle]), int(len(ys))]))`,
     await page.getByRole("button", { name: "Save PNG" }).click();
     const png = readFileSync(await (await download).path());
     expect(png.subarray(1, 4).toString()).toBe("PNG");
-    expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([Math.round(box.width), Math.round(box.height)]);
+    expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([
+      Math.round(box.width),
+      Math.round(box.height),
+    ]);
   });
 
   test("a plate of 1536 wells is drawn, walked through and opened by keys", async () => {
@@ -283,9 +296,8 @@ print(json.dumps([int(ys[middle]), int(xs[middle]), int(len(ys))]))`,
     const { page } = await show(`${g.url}`);
     await page.getByText("No plate is open").waitFor();
     const { port } = g;
-    const wrong = await page.context().newPage();
-    const answer = await wrong.goto(`http://127.0.0.1:${port}/${"0".repeat(32)}/`).catch(() => null);
-    expect([answer?.status(), await wrong.locator("body").innerText()]).toEqual([404, ""]);
+    const answer = await fetch(`http://127.0.0.1:${port}/${"0".repeat(32)}/`);
+    expect([answer.status, await answer.text()]).toEqual([404, ""]);
     await g.close();
     await page.getByText("The server does not answer").waitFor();
     gateways.push(await new Gateway({ port }).start());

@@ -20,7 +20,9 @@ function fill(target: Uint8Array, decoded: Uint8Array): void {
 const inflaters: Readonly<Record<number, Inflate>> = {
   1: decodeLz4Block,
   3: async (source, target) => {
-    const stream = new Blob([source as BlobPart]).stream().pipeThrough(new DecompressionStream("deflate"));
+    const stream = new Blob([source as Uint8Array<ArrayBuffer>])
+      .stream()
+      .pipeThrough(new DecompressionStream("deflate"));
     fill(target, new Uint8Array(await new Response(stream).arrayBuffer()));
   },
   4: (source, target) => fill(target, decompress(source, new Uint8Array(target.length))),

@@ -11,6 +11,7 @@ import type { SourceDescription } from "../state/types.js";
 import {
   colorOf,
   histograms,
+  labelChannel,
   labelFilled,
   labelName,
   labelOpacity,
@@ -21,7 +22,8 @@ import {
 import type { Field } from "./field.js";
 import type { Histogram } from "./histogram.js";
 
-export function Controls({ field, labels }: { field: Field | undefined; labels: Field | undefined }) {
+export function Controls(props: { field: Field | undefined; labels: Field | undefined; labelled: number }) {
+  const { field, labels, labelled } = props;
   const s = source.value;
   if (s === undefined) return null;
   return (
@@ -62,14 +64,39 @@ export function Controls({ field, labels }: { field: Field | undefined; labels: 
               <option value="-">not drawn</option>
             </select>
             <span class="group">
-              <button type="button" aria-pressed={!labelFilled.value} onClick={() => (labelFilled.value = false)}>
+              <button
+                type="button"
+                aria-pressed={!labelFilled.value}
+                onClick={() => (labelFilled.value = false)}
+              >
                 Outline
               </button>
-              <button type="button" aria-pressed={labelFilled.value} onClick={() => (labelFilled.value = true)}>
+              <button
+                type="button"
+                aria-pressed={labelFilled.value}
+                onClick={() => (labelFilled.value = true)}
+              >
                 Fill
               </button>
             </span>
           </div>
+          {labels !== undefined && labels.channels > 1 && (
+            <label class="row">
+              <span class="quiet">Of channel</span>
+              <select
+                value={labelled}
+                onChange={(e) => {
+                  labelChannel.value = Number(e.currentTarget.value);
+                }}
+              >
+                {s.channels.slice(0, labels.channels).map((c, i) => (
+                  <option value={i} key={c.number}>
+                    {c.name}
+                  </option>
+                ))}
+              </select>
+            </label>
+          )}
           {labelName.value !== undefined && (
             <label class="row">
               <span class="quiet">Opacity</span>

@@ -22,6 +22,8 @@ export const histograms = signal<readonly (Histogram | undefined)[]>([]);
 
 export const labelFilled = signal(false);
 export const labelOpacity = signal(0.9);
+/** Channel whose objects are drawn, where each has its own; undefined: the first that has any. */
+export const labelChannel = signal<number | undefined>(undefined);
 
 const keyOf = (s: SourceDescription, channel: number) => `${s.id}/${channel}`;
 

@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: MIT
 // One OME-Zarr image, 0.4 or 0.5, opened over HTTP: its axes, levels, display ranges and labels.
 
-import { type Array as ZarrArray, type DataType, FetchStore, get, NotFoundError, open, root, slice } from "zarrita";
+import {
+  type DataType,
+  FetchStore,
+  get,
+  NotFoundError,
+  open,
+  root,
+  slice,
+  type Array as ZarrArray,
+} from "zarrita";
 import { base } from "../state/server.js";
 
 export type Pixels =
@@ -39,7 +48,9 @@ export interface Window {
 
 interface Ome {
   readonly multiscales?: readonly Multiscales[];
-  readonly omero?: { readonly channels?: readonly { readonly window?: Partial<Window> }[] };
+  readonly omero?: {
+    readonly channels?: readonly { readonly window?: Partial<Window & { min: number; max: number }> }[];
+  };
 }
 
 type Level = ZarrArray<DataType, FetchStore>;
@@ -95,11 +106,12 @@ export class Field {
     const axes = (multiscales.axes ?? ["t", "c", "z", "y", "x"]).map((a) =>
       typeof a === "string" ? a : a.name,
     );
-    const windows = (ome.omero?.channels ?? []).map(({ window }) =>
-      window?.start !== undefined && window.end !== undefined && window.end > window.start
-        ? { start: window.start, end: window.end }
-        : undefined,
-    );
+    const windows = (ome.omero?.channels ?? []).map(({ window }) => {
+      const { start, end, min, max } = window ?? {};
+      if (start === undefined || end === undefined || !(end > start)) return undefined;
+      // All that the pixel type can hold says that nobody has looked at the pixels yet.
+      return start === min && end === max ? undefined : { start, end };
+    });
     return new Field(levels, axes, windows, isLabels);
   }
 

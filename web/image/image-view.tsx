@@ -7,7 +7,7 @@ import * as address from "../state/address.js";
 import { fieldPath, input, onTile, source, well } from "../state/model.js";
 import { type ObjectKey, picked, placeOf, selectedByPlace } from "../state/objects.js";
 import { Controls } from "./controls.js";
-import { examine, histograms, labelFilled, labelName, labelOpacity, looks } from "./display.js";
+import { examine, histograms, labelChannel, labelFilled, labelName, labelOpacity, looks } from "./display.js";
 import { Field } from "./field.js";
 import { saveImage } from "./save-image.js";
 import { ScaleBar } from "./scale-bar.js";
@@ -22,8 +22,8 @@ interface Opened {
   readonly main: Field;
   readonly beside: Field | undefined;
   readonly labels: Field | undefined;
-  /** Channel whose labels are drawn: the first that has any. */
-  readonly labelChannel: number;
+  /** The first channel that has labels. */
+  readonly firstLabelled: number;
   readonly probes: ReadonlyMap<Field, Probe>;
 }
 
@@ -53,20 +53,20 @@ async function openAll(key: string, signal: AbortSignal): Promise<Opened> {
   ]);
   histograms.value = await examine(s, main, plane);
   if (beside && other) await examine(other, beside, { t: plane.t, z: middle(beside, plane.z) });
-  let labelChannel = 0;
+  let firstLabelled = 0;
   if (labels) {
     const level = labels.levels.length - 1;
     const [height, width] = labels.size(level);
     for (let c = 0; c < labels.channels; c++) {
       const { data } = await labels.read(level, { ...plane, c }, [0, height], [0, width]);
       if (!data.some((v) => v !== 0)) continue;
-      labelChannel = c;
+      firstLabelled = c;
       break;
     }
   }
   signal.throwIfAborted();
   const fields = [main, beside, labels].filter((f) => f !== undefined);
-  return { key, main, beside, labels, labelChannel, probes: new Map(fields.map((f) => [f, new Probe(f)])) };
+  return { key, main, beside, labels, firstLabelled, probes: new Map(fields.map((f) => [f, new Probe(f)])) };
 }
 
 /** Results are often projections: beside them the stack's slice of the slider, or its middle. */
@@ -157,11 +157,18 @@ export function ImageView() {
         loading.value = false;
         opened.value = undefined;
         failure.value = source.peek()?.live
-          ? "This field has not been written yet."
+          ? "This field has not been written yet. It appears with its first plane."
           : `The image cannot be read: ${error.message}`;
       },
     );
     return () => controller.abort();
+  });
+
+  /** Channel whose labels are drawn. */
+  const labelled = useComputed(() => {
+    const all = opened.value;
+    const chosen = labelChannel.value;
+    return chosen !== undefined && chosen < (all?.labels?.channels ?? 0) ? chosen : (all?.firstLabelled ?? 0);
   });
 
   const plane = () => ({ t: address.timepoint.value, z: address.slice.value });
@@ -176,7 +183,7 @@ export function ImageView() {
     return {
       well: name,
       site: s.sites[name]?.[index] ?? index,
-      channel: s.channels[all.labelChannel]?.number ?? all.labelChannel + 1,
+      channel: s.channels[labelled.value]?.number ?? labelled.value + 1,
       timepoint: address.timepoint.value + 1,
     };
   });
@@ -205,7 +212,7 @@ export function ImageView() {
       panes,
       all.labels && {
         field: all.labels,
-        plane: { ...plane(), c: all.labelChannel },
+        plane: { ...plane(), c: labelled.value },
         filled: labelFilled.value,
         opacity: labelOpacity.value,
         marks: { selected, picked: own },
@@ -223,7 +230,7 @@ export function ImageView() {
       pane.channels.map((c, i) => (c.visible ? probe?.at(hit.x, hit.y, { ...pane.plane, c: i }) : undefined)),
     );
     const of = all.labels && all.probes.get(all.labels);
-    const label = await of?.at(hit.x, hit.y, { ...plane(), c: all.labelChannel });
+    const label = await of?.at(hit.x, hit.y, { ...plane(), c: labelled.value });
     if (hit.x < 0 || hit.y < 0 || hit.x >= pane.field.width || hit.y >= pane.field.height) return undefined;
     return { x: hit.x, y: hit.y, pane: pane.id, values, label };
   };
@@ -295,7 +302,12 @@ export function ImageView() {
           <b class="image-title">{title}</b>
           {fieldCount > 1 && (
             <span class="group">
-              <button type="button" aria-label="Previous field" disabled={address.field.value <= 0} onClick={() => turn(-1)}>
+              <button
+                type="button"
+                aria-label="Previous field"
+                disabled={address.field.value <= 0}
+                onClick={() => turn(-1)}
+              >
                 {"\u2039"}
               </button>
               <span class="number">
@@ -315,7 +327,11 @@ export function ImageView() {
             <button type="button" onClick={() => viewer.current?.fit()} title="Fit (0)">
               Fit
             </button>
-            <button type="button" onClick={() => viewer.current?.zoomTo(0)} title="One image pixel is one screen pixel (1)">
+            <button
+              type="button"
+              onClick={() => viewer.current?.zoomTo(0)}
+              title="One image pixel is one screen pixel (1)"
+            >
               1:1
             </button>
             <button type="button" aria-label="Zoom out" onClick={() => viewer.current?.nudge(0, 0, -0.5)}>
@@ -402,7 +418,7 @@ export function ImageView() {
           )}
         </output>
       </div>
-      <Controls field={all?.main} labels={all?.labels} />
+      <Controls field={all?.main} labels={all?.labels} labelled={labelled.value} />
     </div>
   );
 }

@@ -16,11 +16,7 @@ export interface Bar {
   readonly text: string;
 }
 
-export function scaleBar(
-  camera: Camera,
-  pixelSize: readonly [number, number] | null,
-  most = 140,
-): Bar {
+export function scaleBar(camera: Camera, pixelSize: readonly [number, number] | null, most = 140): Bar {
   const screen = 2 ** camera.zoom;
   const unit = pixelSize?.[1] ?? 1;
   const length = roundLength((most / screen) * unit);

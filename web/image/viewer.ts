@@ -120,7 +120,8 @@ export class Viewer {
       useDevicePixels: Math.min(2, devicePixelRatio),
       // Layers are not picked: coordinates are all that is needed, and picking would draw everything twice.
       pickingRadius: 0,
-      layerFilter: ({ layer, viewport }) => layer.id.endsWith(`@${viewport.id}`) || layer.id.includes(`@${viewport.id}-`),
+      layerFilter: ({ layer, viewport }) =>
+        layer.id.endsWith(`@${viewport.id}`) || layer.id.includes(`@${viewport.id}-`),
       getCursor: ({ isDragging }) => (isDragging ? "grabbing" : "crosshair"),
       onResize: ({ width, height }) => {
         this.#size = [width, height];

@@ -74,14 +74,17 @@ export function ManagerView() {
           The last look failed: {shown.error}
         </p>
       )}
+      {/* biome-ignore lint/a11y/noNoninteractiveElementToInteractiveRole: a table whose rows unfold is a treegrid */}
       <table role="treegrid" aria-label="Servers and viewers">
         <thead>
           <tr>
-            {["Name", "State", "Port", "Process", "Memory", "Up", "Running", "Queued", "Actions"].map((h, i) => (
-              <th scope="col" key={h} class={i > 1 ? "right" : ""}>
-                {h}
-              </th>
-            ))}
+            {["Name", "State", "Port", "Process", "Memory", "Up", "Running", "Queued", "Actions"].map(
+              (h, i) => (
+                <th scope="col" key={h} class={i > 1 ? "right" : ""}>
+                  {h}
+                </th>
+              ),
+            )}
           </tr>
         </thead>
         <tbody>

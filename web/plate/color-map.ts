@@ -22,7 +22,8 @@ export function viridis(part: number): string {
   const at = Math.min(1, Math.max(0, part)) * (stops.length - 1);
   const low = stops[Math.min(stops.length - 2, Math.floor(at))] as readonly [number, number, number];
   const high = stops[Math.min(stops.length - 1, Math.floor(at) + 1)] as readonly [number, number, number];
-  const mix = (i: 0 | 1 | 2) => Math.round(low[i] + (high[i] - low[i]) * (at - Math.min(stops.length - 2, Math.floor(at))));
+  const mix = (i: 0 | 1 | 2) =>
+    Math.round(low[i] + (high[i] - low[i]) * (at - Math.min(stops.length - 2, Math.floor(at))));
   return `rgb(${mix(0)} ${mix(1)} ${mix(2)})`;
 }
 

@@ -90,7 +90,9 @@ export function followMeasure(): void {
     measureError.value = "";
     group(t.source, column, what, controller.signal).then(
       (given) => {
-        if (count) for (const [well, f] of Object.entries(source.peek()?.fields ?? {})) if (f.length) given[well] ??= 0;
+        if (count)
+          for (const [well, f] of Object.entries(source.peek()?.fields ?? {}))
+            if (f.length) given[well] ??= 0;
         fromTable.value = given;
       },
       (error: Error) => {

@@ -1,14 +1,24 @@
 // SPDX-License-Identifier: MIT
 // The plate as a heat map and as what selects wells: an ARIA grid for keys, pointers and readers of any kind.
+// biome-ignore-all lint/a11y/useSemanticElements: a table cannot be laid out as a plate of any size
+// biome-ignore-all lint/a11y/useFocusableInteractive: cells have the focus, rows never
 
 import { useComputed, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import * as address from "../state/address.js";
-import { source, well as shownWell, wellPhases } from "../state/model.js";
+import { well as shownWell, source, wellPhases } from "../state/model.js";
 import { selectedWells } from "../state/objects.js";
 import type { WellPhase } from "../state/types.js";
 import { extent, format, gradient, phaseNames, viridis } from "./color-map.js";
-import { measure, measureError, measureGroups, measureTitle, statistic, statistics, values } from "./measures.js";
+import {
+  measure,
+  measureError,
+  measureGroups,
+  measureTitle,
+  statistic,
+  statistics,
+  values,
+} from "./measures.js";
 import { type Mode, type Place, placeOfWell, rectangle, rowName, select, wellName } from "./wells.js";
 
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
@@ -58,7 +68,7 @@ export function PlateView() {
   const focusOn = (place: Place) => {
     focus.value = place;
     const index = place.row * columns + place.column;
-    queueMicrotask(() => (grid.current?.querySelectorAll<HTMLElement>("[role=gridcell]")[index])?.focus());
+    queueMicrotask(() => grid.current?.querySelectorAll<HTMLElement>("[role=gridcell]")[index]?.focus());
   };
 
   const onPointerDown = (event: PointerEvent) => {
@@ -148,6 +158,7 @@ export function PlateView() {
         <label>
           <span class="quiet">Colour</span>
           <select
+            aria-label="Colour by"
             value={measure.value}
             onChange={(e) => address.go(() => (address.measure.value = e.currentTarget.value))}
           >
@@ -189,7 +200,12 @@ export function PlateView() {
               key={c}
               tabIndex={-1}
               aria-label={`Select column ${c + 1}`}
-              onClick={(e) => choose(range(rows).map((r) => wellName(r, c)), modeOf(e))}
+              onClick={(e) =>
+                choose(
+                  range(rows).map((r) => wellName(r, c)),
+                  modeOf(e),
+                )
+              }
             >
               {columns <= 12 || (c + 1) % (dense ? 8 : 4) === 0 || c === 0 ? c + 1 : ""}
             </button>
@@ -202,7 +218,12 @@ export function PlateView() {
               key={r}
               tabIndex={-1}
               aria-label={`Select row ${rowName(r)}`}
-              onClick={(e) => choose(range(columns).map((c) => wellName(r, c)), modeOf(e))}
+              onClick={(e) =>
+                choose(
+                  range(columns).map((c) => wellName(r, c)),
+                  modeOf(e),
+                )
+              }
             >
               {!dense || r % 4 === 0 ? rowName(r) : ""}
             </button>

@@ -39,7 +39,11 @@ export function rectangle(a: Place, b: Place): string[] {
 /** `replace` what is selected, `add` to it, or `toggle`: what was wholly selected is taken away. */
 export type Mode = "replace" | "add" | "toggle";
 
-export function select(before: ReadonlySet<string>, names: readonly string[], mode: Mode): ReadonlySet<string> {
+export function select(
+  before: ReadonlySet<string>,
+  names: readonly string[],
+  mode: Mode,
+): ReadonlySet<string> {
   if (mode === "replace") return new Set(names);
   if (mode === "toggle" && names.every((n) => before.has(n))) {
     const rest = new Set(before);

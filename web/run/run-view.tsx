@@ -102,7 +102,6 @@ export function RunView() {
       />
       <dl class="numbers">
         {facts.map(([name, value, unit], i) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: the facts keep their places
           <div key={i}>
             <dt>{name}</dt>
             <dd>
@@ -139,7 +138,7 @@ function Timings({ timings, going }: { timings: readonly Timing[]; going: boolea
               <th scope="col" class="right">
                 Part
               </th>
-              <th aria-hidden="true" />
+              <td />
             </tr>
           </thead>
           <tbody>
@@ -147,7 +146,9 @@ function Timings({ timings, going }: { timings: readonly Timing[]; going: boolea
               <tr key={`${t.stage}/${t.op}`}>
                 <td>{t.stage}</td>
                 <td>{t.op.replaceAll("_", " ")}</td>
-                <td class="right number">{t.seconds < 1 ? `${(t.seconds * 1000).toFixed(1)} ms` : duration(t.seconds)}</td>
+                <td class="right number">
+                  {t.seconds < 1 ? `${(t.seconds * 1000).toFixed(1)} ms` : duration(t.seconds)}
+                </td>
                 <td class="right number">{((100 * t.seconds) / total).toFixed(1)} %</td>
                 <td class="bar" aria-hidden="true">
                   <i style={{ width: `${(100 * t.seconds) / total}%` }} />

@@ -5,7 +5,15 @@ import { batch, computed, signal } from "@preact/signals";
 import * as address from "./address.js";
 import { EventStream } from "./events.js";
 import { get } from "./server.js";
-import type { Catalog, HubMessage, RunLink, RunState, SourceDescription, TileEvent, WellState } from "./types.js";
+import type {
+  Catalog,
+  HubMessage,
+  RunLink,
+  RunState,
+  SourceDescription,
+  TileEvent,
+  WellState,
+} from "./types.js";
 
 export const sources = signal<ReadonlyMap<string, SourceDescription>>(new Map());
 export const links = signal<ReadonlyMap<string, RunLink>>(new Map());
@@ -94,8 +102,17 @@ function apply(events: readonly HubMessage[]): void {
       const state = event as unknown as WellState;
       newWells.set(`${state.run}/${state.well}`, state);
       changed.wells = true;
-    } else if (event.type === "tile") tiles.push(event as unknown as TileEvent);
-    else if (event.type === "instances") instances.value = event;
+    } else if (event.type === "tile") {
+      const tile = event as unknown as TileEvent;
+      tiles.push(tile);
+      // A well whose first plane is there has begun.
+      const key = `${newSources.get(tile.source)?.run}/${tile.well}`;
+      const state = newWells.get(key);
+      if (state?.state !== "waiting") continue;
+      newWells.set(key, { ...state, state: "running" });
+      changed.wells = true;
+    }
+    if (event.type === "instances") instances.value = event;
   }
   batch(() => {
     if (changed.sources) {
@@ -124,17 +141,14 @@ async function readCatalog(): Promise<void> {
   }
 }
 
-export const stream = new EventStream(
-  () => {
-    batch(() => {
-      runs.value = new Map();
-      wellStates.value = new Map();
-      tileCount.value = 0;
-    });
-    void readCatalog();
-  },
-  apply,
-);
+export const stream = new EventStream(() => {
+  batch(() => {
+    runs.value = new Map();
+    wellStates.value = new Map();
+    tileCount.value = 0;
+  });
+  void readCatalog();
+}, apply);
 
 export function start(): void {
   address.followAddress();

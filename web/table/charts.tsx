@@ -32,7 +32,11 @@ export function HistogramChart({ id, column, where }: { id: string; column: stri
   useSignalEffect(() => {
     const q = JSON.parse(asked.value) as { id: string; column: string; where: string };
     const controller = new AbortController();
-    get<Counts>(`api/table/${q.id}`, { histogram: q.column, bins: 48, where: q.where }, controller.signal).then(
+    get<Counts>(
+      `api/table/${q.id}`,
+      { histogram: q.column, bins: 48, where: q.where },
+      controller.signal,
+    ).then(
       (counts) => {
         found.value = counts;
       },
@@ -43,7 +47,8 @@ export function HistogramChart({ id, column, where }: { id: string; column: stri
     return () => controller.abort();
   });
   const data = found.value;
-  if (data === undefined || data.min === null || data.max === null) return <div class="chart empty">No values</div>;
+  if (data === undefined || data.min === null || data.max === null)
+    return <div class="chart empty">No values</div>;
   const top = Math.max(1, ...data.counts);
   const width = 100 / data.counts.length;
   const step = (data.max - data.min) / data.counts.length;
@@ -53,7 +58,6 @@ export function HistogramChart({ id, column, where }: { id: string; column: stri
       <svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label={`Histogram of ${column}`}>
         {data.counts.map((n, i) => (
           <rect
-            // biome-ignore lint/suspicious/noArrayIndexKey: a bar is its place
             key={i}
             x={i * width + width * 0.06}
             width={width * 0.88}
@@ -87,7 +91,9 @@ interface Points {
 function pointsOf(got: Rows, x: string, y: string): Points | undefined {
   const column = (name: string) => {
     const at = got.columns.indexOf(name);
-    return Float64Array.from(got.rows, (row) => (typeof row[at] === "number" ? (row[at] as number) : Number.NaN));
+    return Float64Array.from(got.rows, (row) =>
+      typeof row[at] === "number" ? (row[at] as number) : Number.NaN,
+    );
   };
   const [xs, ys] = [column(x), column(y)];
   const [spanX, spanY] = [extent(xs), extent(ys)];
@@ -128,7 +134,8 @@ export function ScatterChart({ id, x, y, where }: { id: string; x: string; y: st
 
   const place = (data: Points, i: number): [number, number] => {
     const { width, height } = size.peek();
-    const part = (v: number, [min, max]: readonly [number, number]) => (max > min ? (v - min) / (max - min) : 0.5);
+    const part = (v: number, [min, max]: readonly [number, number]) =>
+      max > min ? (v - min) / (max - min) : 0.5;
     return [
       margin + part(data.xs[i] ?? Number.NaN, data.spanX) * (width - 2 * margin),
       height - margin - part(data.ys[i] ?? Number.NaN, data.spanY) * (height - 2 * margin),
@@ -164,7 +171,12 @@ export function ScatterChart({ id, x, y, where }: { id: string; x: string; y: st
     const b = brush.value;
     if (b) {
       context.strokeStyle = style.getPropertyValue("--accent");
-      context.strokeRect(Math.min(b.x0, b.x1), Math.min(b.y0, b.y1), Math.abs(b.x1 - b.x0), Math.abs(b.y1 - b.y0));
+      context.strokeRect(
+        Math.min(b.x0, b.x1),
+        Math.min(b.y0, b.y1),
+        Math.abs(b.x1 - b.x0),
+        Math.abs(b.y1 - b.y0),
+      );
     }
   });
 

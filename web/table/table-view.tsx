@@ -8,8 +8,8 @@ import * as address from "../state/address.js";
 import { source } from "../state/model.js";
 import { type ObjectKey, picked, sameObject, selectedObjects, selectedWells } from "../state/objects.js";
 import { save } from "../state/save.js";
-import { base } from "../state/server.js";
-import { type Cell, objectOf, type Rows, rows, table } from "../state/table.js";
+import { base, get } from "../state/server.js";
+import { type Cell, objectOf, type Rows, rows, table, whereObject } from "../state/table.js";
 import { HistogramChart, ScatterChart } from "./charts.js";
 
 const rowHeight = 26;
@@ -50,7 +50,10 @@ export function TableView() {
       t.kind === "loading"
         ? ["Loading", "The measurements."]
         : t.kind === "later"
-          ? ["No measurements yet", "They are written when the run has ended. The plate shows values of wells as they come."]
+          ? [
+              "No measurements yet",
+              "They are written when the run has ended. The plate shows values of wells as they come.",
+            ]
           : t.kind === "error"
             ? ["The measurements cannot be read", t.message]
             : ["No measurements", "What is shown has none: choose the results of a run."];
@@ -71,7 +74,9 @@ export function TableView() {
 
 function Charts({ measures, id }: { measures: readonly string[]; id: string }) {
   const x = useSignal(measures[0] ?? "");
-  const y = useSignal(measures.find((m) => m.startsWith("mean_intensity")) ?? measures[1] ?? measures[0] ?? "");
+  const y = useSignal(
+    measures.find((m) => m.startsWith("mean_intensity")) ?? measures[1] ?? measures[0] ?? "",
+  );
   if (measures.length === 0) return null;
   const choice = (value: typeof x, title: string) => (
     <select aria-label={title} value={value.value} onChange={(e) => (value.value = e.currentTarget.value)}>
@@ -151,18 +156,25 @@ function Listing({ columns, id }: { columns: readonly string[]; id: string }) {
     }
   });
 
-  // The row of an object that was picked elsewhere is brought into sight, when it is among those at hand.
+  // The row of an object that was picked elsewhere is brought into sight.
   useSignalEffect(() => {
     const object = picked.value;
     if (object === undefined) return;
-    for (const [page, got] of pages.peek()) {
-      const at = got.rows.findIndex((row) => sameObject(objectOf(got.columns, row), object));
-      if (at < 0) continue;
-      const y = (page * pageRows + at) * rowHeight;
-      const element = scroller.current;
-      if (element && (y < element.scrollTop || y > element.scrollTop + element.clientHeight - 2 * rowHeight))
-        element.scrollTop = y - element.clientHeight / 2;
-    }
+    const controller = new AbortController();
+    const asked = { ...query.value, find: whereObject(object) };
+    get<{ index: number | null }>(`api/table/${id}`, asked, controller.signal).then(
+      ({ index }) => {
+        const element = scroller.current;
+        if (index === null || element === null) return;
+        const y = index * rowHeight;
+        if (y < element.scrollTop || y > element.scrollTop + element.clientHeight - 2 * rowHeight)
+          element.scrollTop = y - element.clientHeight / 2;
+      },
+      () => {
+        // What is wrong with the conditions is said where rows are asked for.
+      },
+    );
+    return () => controller.abort();
   });
 
   const firstRow = Math.max(0, Math.floor(top.value / rowHeight) - 8);
@@ -222,16 +234,15 @@ function Listing({ columns, id }: { columns: readonly string[]; id: string }) {
           {filterError.value}
         </p>
       )}
-      <div
+      <section
         class="listing"
         ref={scroller}
         onScroll={(e) => (top.value = e.currentTarget.scrollTop)}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is scrolled by keys
         tabIndex={0}
-        role="region"
         aria-label="Measurements"
       >
-        <table aria-rowcount={total.value + 1} style={{ "--before": `${firstRow * rowHeight}px` }}>
+        <table aria-rowcount={total.value + 1}>
           <thead>
             <tr aria-rowindex={1}>
               {columns.map((c) => (
@@ -242,18 +253,16 @@ function Listing({ columns, id }: { columns: readonly string[]; id: string }) {
                 >
                   <button type="button" onClick={() => sortBy(c)}>
                     {c.replaceAll("_", " ")}
-                    <i aria-hidden="true">{sort.value === c ? "\u25b4" : sort.value === `-${c}` ? "\u25be" : ""}</i>
+                    <i aria-hidden="true">
+                      {sort.value === c ? "\u25b4" : sort.value === `-${c}` ? "\u25be" : ""}
+                    </i>
                   </button>
                 </th>
               ))}
             </tr>
           </thead>
+          <Spacer height={firstRow * rowHeight} />
           <tbody>
-            {firstRow > 0 && (
-              <tr aria-hidden="true" style={{ height: `${firstRow * rowHeight}px` }}>
-                <td colSpan={columns.length} />
-              </tr>
-            )}
             {visible.map((n) => {
               const row = at(n);
               if (row === undefined)
@@ -281,15 +290,21 @@ function Listing({ columns, id }: { columns: readonly string[]; id: string }) {
                 </tr>
               );
             })}
-            {lastRow < total.value && (
-              <tr aria-hidden="true" style={{ height: `${(total.value - lastRow) * rowHeight}px` }}>
-                <td colSpan={columns.length} />
-              </tr>
-            )}
           </tbody>
+          <Spacer height={(total.value - lastRow) * rowHeight} />
         </table>
-      </div>
+      </section>
     </>
+  );
+}
+
+/** The room of rows that are not drawn. */
+function Spacer({ height }: { height: number }) {
+  if (height <= 0) return null;
+  return (
+    <tbody aria-hidden="true">
+      <tr style={{ height: `${height}px` }} />
+    </tbody>
   );
 }
 

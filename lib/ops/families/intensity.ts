@@ -134,6 +134,19 @@ export const intensity = {
     native: [],
     parameters: {},
   },
+  anscombe: {
+    family: "intensity",
+    summary:
+      "Makes Poisson noise even, before a filter or threshold that takes noise to be the same everywhere.",
+    definition: "2 sqrt(max(pixel, 0) + 3/8) in float64, rounded once to float32; NaN stays.",
+    source: "Anscombe, Biometrika 35, 1948",
+    takes: image,
+    gives: "image",
+    accepts: anyDType,
+    result: float32,
+    native: [],
+    parameters: {},
+  },
   normalize: {
     family: "intensity",
     summary: "Maps two percentiles of the plane to two values.",

@@ -5,6 +5,7 @@ import {
   anything,
   flag,
   type ImageSource,
+  imageSource,
   integer,
   isImageSource,
   listOf,
@@ -183,6 +184,32 @@ export const segmentation = {
         integer("px", 1, 32767),
         10,
         "Least distance of two objects' centres. Default 10: about a nucleus' radius at 20x; larger splits less.",
+      ),
+      name,
+    },
+  },
+  growLabels: {
+    family: "segmentation",
+    summary: "Grows seeds through a mask: nuclei to their cells.",
+    definition:
+      "8-connected watershed: the labels `seeds` grow over the mask, from the least value of `relief` up, each pixel to the seed that reaches it " +
+      "first; seeds outside the mask are dropped, mask that no seed reaches stays background. Numbers are the seeds'. int32.",
+    source:
+      "skimage.segmentation.watershed(relief, seeds, connectivity=2, mask=mask); Vincent, Soille, IEEE PAMI 13(6), 1991",
+    takes: mask,
+    gives: "labels",
+    accepts: ["uint8"],
+    result: int32,
+    native: [],
+    parameters: {
+      seeds: required(
+        imageSource(["int32"]),
+        "Labels of the same size: an earlier step's result, of this channel or another one.",
+      ),
+      relief: optional(
+        imageSource(),
+        undefined,
+        "What is flooded, dark first: invert() bright cells, or take their edges. Default: flat, so that the nearest seed has a pixel.",
       ),
       name,
     },

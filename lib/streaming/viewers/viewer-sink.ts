@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 // A viewer as a sink of one run: connected when the run begins, let go of when it is over.
 
+import { TilecastError } from "../../errors.js";
 import type { StreamPayload } from "../payload.js";
 import type { DrainOptions, RunDescription, RunSink, SinkWants } from "../sink.js";
 import type { ViewerStream } from "../viewer-stream.js";
 import type { Viewer } from "./viewer.js";
-
-/** What is known by its store alone is a few hundred bytes a plane; a viewer that does not take it in this time is stalled. */
-const closeMs = 10_000;
 
 export class ViewerSink implements RunSink {
   readonly name: string;
@@ -35,14 +33,20 @@ export class ViewerSink implements RunSink {
   }
 
   async drain(options: DrainOptions): Promise<void> {
-    await this.#stream?.drain(options);
+    const stream = this.#stream;
+    await stream?.drain(options);
+    if (stream?.state === "gone") throw new TilecastError("ERR_STREAM", stream.stats.lastError);
   }
 
-  async close(): Promise<void> {
+  get unsent(): number {
+    return this.#stream?.unsent ?? 0;
+  }
+
+  async close(options: { readonly drainMs: number }): Promise<void> {
     const stream = this.#stream;
     this.#stream = undefined;
     this.#stats = stream && { ...stream.stats };
-    await stream?.close({ drainMs: closeMs });
+    await stream?.close(options);
   }
 
   get stats(): Readonly<Record<string, unknown>> {

@@ -9,7 +9,6 @@ namespace {
 
 constexpr const char* kTypes[] = {"number", "integer", "flag", "choice", "dtype"};
 constexpr const char* kReaches[] = {"pixel", "halo", "plane"};
-constexpr const char* kArities[] = {"unary", "binary", "unary or binary"};
 
 Napi::Array DTypeNames(Napi::Env env, const OpRow& row) {
   auto out = Napi::Array::New(env);
@@ -58,7 +57,8 @@ Napi::Value ListOps(const Napi::CallbackInfo& info) {
   for (const OpRow& row : OpRows()) {
     Napi::Object o = Napi::Object::New(env);
     o.Set("name", std::string(row.name));
-    o.Set("arity", kArities[static_cast<int>(row.arity)]);
+    o.Set("leastOthers", row.least_others);
+    o.Set("mostOthers", row.most_others);
     o.Set("reach", kReaches[static_cast<int>(row.reach)]);
     o.Set("accepts", DTypeNames(env, row));
     auto parameters = Napi::Array::New(env);

@@ -101,10 +101,8 @@ Instruction InstructionFrom(const Napi::Object& o) {
   if (op.kind == OpKind::kApply) {
     op.row = &FindOp(StringOf(o, "name"));
     op.arguments = ArgumentsFrom(*op.row, o.Get("arguments"));
-    const bool second = op.resource >= 0 || !op.inputs.empty();
-    if (op.in < 0 || op.out < 0 || op.inputs.size() > 1 ||
-        (second && op.row->arity == OpRow::Arity::kUnary) ||
-        (!second && op.row->arity == OpRow::Arity::kBinary)) {
+    const int others = static_cast<int>(op.inputs.size()) + (op.resource >= 0 ? 1 : 0);
+    if (op.in < 0 || op.out < 0 || others < op.row->least_others || others > op.row->most_others) {
       throw Error(Code::kInvalidArgument,
                   "op " + std::string(op.row->name) + " is applied to the wrong number of images");
     }

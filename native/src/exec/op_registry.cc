@@ -118,6 +118,17 @@ Plane OpScratch::Get(size_t index, DType dtype, int64_t height, int64_t width) {
   return PackedPlane(memory_[index].data(), dtype, height, width);
 }
 
+PlaneShape OpRow::ShapeOf(PlaneShape in, const OpArguments& a) const {
+  if (!shape) return in;
+  const PlaneShape out = shape(in, a);
+  if (out.height < 1 || out.width < 1) {
+    throw Error(Code::kOpShape, std::string(name) + " of " + std::to_string(in.width) + " x " +
+                                    std::to_string(in.height) + " px would give " +
+                                    std::to_string(out.width) + " x " + std::to_string(out.height));
+  }
+  return out;
+}
+
 std::span<const OpRow> OpRows() {
   static const std::vector<OpRow> rows = [] {
     std::vector<OpRow> all;
@@ -137,7 +148,7 @@ const OpRow& FindOp(std::string_view name) {
   throw Error(Code::kInvalidArgument, "there is no op " + Quoted(name));
 }
 
-void CheckInput(const OpRow& row, const Plane& in, const Plane* other) {
+void CheckInput(const OpRow& row, const Plane& in, std::span<const Plane> others) {
   if (!row.Accepts(in.dtype)) {
     std::string expected;
     for (int i = 0; i < kDTypeCount; ++i) {
@@ -147,9 +158,8 @@ void CheckInput(const OpRow& row, const Plane& in, const Plane* other) {
     throw Error(Code::kOpDtype, std::string(row.name) + " takes " + expected + ", and got " +
                                     std::string(DTypeName(in.dtype)));
   }
-  if (other != nullptr) RequireShape(row.name, "the other image", *other, in.height, in.width);
-  if (other == nullptr && row.arity == OpRow::Arity::kBinary) {
-    throw Error(Code::kInvalidArgument, std::string(row.name) + " needs a second image");
+  for (const Plane& other : others) {
+    RequireShape(row.name, "the other image", other, in.height, in.width);
   }
 }
 

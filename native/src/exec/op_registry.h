@@ -82,7 +82,7 @@ class OpScratch {
 struct OpCall {
   const OpArguments& arguments;
   const Plane& in;
-  const Plane* other;  // second image of a binary op, of the size of `in`; null: its scalar form
+  std::span<const Plane> others;  // the further images that it was given, of the size of `in`
   const Plane& out;
   OpScratch& scratch;
   // An op that learns the range of its result on the way says so here; nobody must.
@@ -109,8 +109,6 @@ inline constexpr DTypeSet kMask = DTypes({DType::kU8});
 inline constexpr DTypeSet kLabels = DTypes({DType::kI32});
 
 struct OpRow {
-  // How many images it takes: one, two, or one and optionally another.
-  enum class Arity : uint8_t { kUnary, kBinary, kUnaryOrBinary };
   // What of the input a pixel of the result depends on.
   enum class Reach : uint8_t {
     kPixel,  // its own: runs on any block of rows, also in place of a chain's block
@@ -121,11 +119,12 @@ struct OpRow {
   std::string_view name;  // lib/ops/table.ts's
   DTypeSet accepts = kAnyDType;
   Reach reach = Reach::kPlane;
-  Arity arity = Arity::kUnary;
+  // Images beside the one that flows: how many it must and may be given.
+  int least_others = 0, most_others = 0;
   std::vector<OpParameter> parameters = {};
   // dtype of the result; empty: that of the input.
   std::function<DType(DType in, const OpArguments&)> result = {};
-  // Shape of the result; empty: that of the input. Throws kOpShape where it can't be.
+  // Shape of the result; empty: that of the input.
   std::function<PlaneShape(PlaneShape in, const OpArguments&)> shape = {};
   // kHalo: how far, px.
   std::function<int64_t(const OpArguments&)> halo = {};
@@ -135,9 +134,8 @@ struct OpRow {
   void (*run)(const OpCall&) = nullptr;
 
   DType ResultOf(DType in, const OpArguments& a) const { return result ? result(in, a) : in; }
-  PlaneShape ShapeOf(PlaneShape in, const OpArguments& a) const {
-    return shape ? shape(in, a) : in;
-  }
+  // kOpShape where there would be no pixel.
+  PlaneShape ShapeOf(PlaneShape in, const OpArguments& a) const;
   bool Accepts(DType d) const { return (accepts >> static_cast<unsigned>(d) & 1) != 0; }
 };
 
@@ -146,8 +144,8 @@ std::span<const OpRow> OpRows();
 // kInvalidArgument when there is none of that name.
 const OpRow& FindOp(std::string_view name);
 // kOpDtype, naming the op and what it takes, unless it takes the plane's dtype; kOpShape unless
-// `other`, where given, has the plane's shape.
-void CheckInput(const OpRow& row, const Plane& in, const Plane* other);
+// the others have the plane's shape.
+void CheckInput(const OpRow& row, const Plane& in, std::span<const Plane> others);
 
 // The families.
 std::vector<OpRow> IntensityRows();

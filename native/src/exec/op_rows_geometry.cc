@@ -14,7 +14,7 @@ PlaneShape WantedShape(PlaneShape, const OpArguments& a) {
 }
 
 int64_t Blocks(int64_t side, int64_t factor) {
-  return (side + factor - 1) / factor;
+  return factor < 1 ? 0 : (side + factor - 1) / factor;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Rows of the intensity ops: arithmetic, illumination, normalisation, equalisation.
 #include "exec/op_registry.h"
+#include "ops/anscombe.h"
 #include "ops/arithmetic.h"
 #include "ops/histogram.h"
 #include "ops/intensity.h"
@@ -30,13 +31,13 @@ OpRow ArithmeticRow(std::string_view name) {
   return {
       .name = name,
       .reach = Reach::kPixel,
-      .arity = OpRow::Arity::kUnaryOrBinary,
+      .most_others = 1,
       .parameters = {{"value", Type::kNumber, {}, true}, DTypeParameter(kFloat32)},
       .result = Wanted,
       .run =
           [](const OpCall& c) {
-            if (c.other != nullptr) {
-              Calculate(op, c.in, *c.other, c.out);
+            if (!c.others.empty()) {
+              Calculate(op, c.in, c.others[0], c.out);
             } else if (c.arguments.has("value")) {
               Calculate(op, c.in, c.arguments.number("value"), c.out);
             } else {
@@ -53,12 +54,13 @@ std::vector<OpRow> IntensityRows() {
       {
           .name = "flatField",
           .reach = Reach::kPixel,
-          .arity = OpRow::Arity::kBinary,
+          .least_others = 1,
+          .most_others = 1,
           .parameters = {{"background", Type::kNumber, 0}},
           .result = Float32,
           .run =
               [](const OpCall& c) {
-                FlatField(c.in, *c.other, static_cast<float>(c.arguments.number("background")),
+                FlatField(c.in, c.others[0], static_cast<float>(c.arguments.number("background")),
                           c.out);
               },
       },
@@ -122,6 +124,12 @@ std::vector<OpRow> IntensityRows() {
           .name = "invert",
           .reach = Reach::kPixel,
           .run = [](const OpCall& c) { Invert(c.in, c.out); },
+      },
+      {
+          .name = "anscombe",
+          .reach = Reach::kPixel,
+          .result = Float32,
+          .run = [](const OpCall& c) { Anscombe(c.in, c.out); },
       },
       {
           .name = "normalize",

@@ -6,6 +6,8 @@
 #include <cstring>
 
 #include "exec/op_registry.h"
+#include "ops/arithmetic.h"
+#include "ops/check.h"
 #include "ops/distance.h"
 #include "ops/thresholds.h"
 
@@ -39,6 +41,27 @@ void PaintPeaks(const OpCall& c) {
   }
   int32_t number = 0;
   for (const Peak& p : peaks) c.out.row<int32_t>(p.y)[p.x] = ++number;
+}
+
+// Seeds grow through the mask over the relief, from its least value up.
+void GrowSeeds(const OpCall& c) {
+  const Plane& seeds = c.others[0];
+  RequireDType("growLabels", "the seeds", seeds, DType::kI32);
+  Plane relief;
+  if (c.others.size() < 2) {
+    relief = c.scratch.Get(0, DType::kF32, c.in.height, c.in.width);
+    std::memset(relief.data, 0, static_cast<size_t>(relief.bytes()));
+  } else if (c.others[1].dtype == DType::kF32) {
+    relief = c.others[1];
+  } else {
+    relief = c.scratch.Get(0, DType::kF32, c.in.height, c.in.width);
+    Rescale(c.others[1], 1, 0, relief);
+  }
+  for (int64_t y = 0; y < c.out.height; ++y) {
+    std::memcpy(c.out.row<int32_t>(y), seeds.row<int32_t>(y),
+                static_cast<size_t>(c.out.row_bytes()));
+  }
+  Watershed(relief, &c.in, true, c.out);
 }
 
 LabelOptions OptionsOf(const OpArguments& a) {
@@ -83,6 +106,14 @@ std::vector<OpRow> SegmentationRows() {
           .result = Labels,
           .run =
               [](const OpCall& c) { SplitObjects(c.in, c.arguments.integer("distance"), c.out); },
+      },
+      {
+          .name = "growLabels",
+          .accepts = kMask,
+          .least_others = 1,
+          .most_others = 2,
+          .result = Labels,
+          .run = GrowSeeds,
       },
       {
           .name = "findPeaks",

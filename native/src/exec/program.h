@@ -27,7 +27,7 @@ enum class OpKind : uint8_t {
   kRead,         // out = source `source`
   kProject,      // out = projection over `sources`, read one after another
   kProjectRegs,  // out = projection over registers `inputs`
-  kApply,  // out = op `row`(in), with field `resource` or register inputs[0] as its second image
+  kApply,  // out = op `row`(in), with field `resource` or registers `inputs` as its other images
   kThreshold,   // out = in > T
   kLabel,       // out = labels of in > T
   kFunction,    // out = user's function `resource`(in)

@@ -332,7 +332,7 @@ void Executor::Worker::Apply(int program, size_t first, size_t last) {
   std::vector<double>& seconds = seconds_[static_cast<size_t>(program)];
   struct Link {
     OpArguments arguments;
-    Plane other;
+    std::vector<Plane> others;
     DType result = DType::kU8;
   };
   std::vector<Link> links;
@@ -351,13 +351,12 @@ void Executor::Worker::Apply(int program, size_t first, size_t last) {
                                         std::to_string(in.width) + " x " +
                                         std::to_string(in.height));
       }
-      link.other = PackedPlane(r.field.data(), DType::kF32, r.height, r.width);
-    } else if (!op.inputs.empty()) {
-      link.other = plane(op.inputs[0]);
+      link.others.push_back(PackedPlane(r.field.data(), DType::kF32, r.height, r.width));
     }
+    for (const int input : op.inputs) link.others.push_back(plane(input));
     Plane input = in;
     input.dtype = dtype;
-    CheckInput(*op.row, input, link.other.data == nullptr ? nullptr : &link.other);
+    CheckInput(*op.row, input, link.others);
     if (op.row->prepare) op.row->prepare(in, link.arguments);  // only the chain's first has it
     dtype = link.result;
     pixel_bytes = std::max(pixel_bytes, static_cast<int64_t>(DTypeSize(dtype)));
@@ -368,6 +367,7 @@ void Executor::Worker::Apply(int program, size_t first, size_t last) {
   std::optional<MinMax>& range = registers_[static_cast<size_t>(code[last].out)].range;
   const int64_t rows = first == last ? std::max<int64_t>(in.height, 1)
                                      : std::max<int64_t>(1, kStripBytes / (in.width * pixel_bytes));
+  std::vector<Plane> others;
   for (int64_t y = 0; y < in.height; y += rows) {
     const int64_t count = std::min(rows, in.height - y);
     Plane from = Rows(in, y, count);
@@ -376,9 +376,9 @@ void Executor::Worker::Apply(int program, size_t first, size_t last) {
       const Plane to = first == last ? out
                        : i == last   ? Rows(out, y, count)
                                      : strips_.Get(i % 2, link.result, count, in.width);
-      const bool binary = link.other.data != nullptr;
-      const Plane other = binary ? Rows(link.other, y, count) : Plane{};
-      code[i].row->run({link.arguments, from, binary ? &other : nullptr, to, scratch_, &range});
+      others.clear();
+      for (const Plane& other : link.others) others.push_back(Rows(other, y, count));
+      code[i].row->run({link.arguments, from, others, to, scratch_, &range});
       from = to;
       const auto now = Clock::now();
       seconds[i] += Seconds(now - begin);

@@ -321,8 +321,7 @@ class LayerMaker:
             if is_as_it_was:
                 # The dock takes room from the picture; when it has taken it.
                 QTimer.singleShot(0, self._viewer.reset_view)
-        name = next(iter(route.tables.values()))[0]["title"] if route.tables else None
-        self._tables.show(route.key, name or route.title, list(route.tables.values()))
+        self._tables.show(route.key, route.title, list(route.tables.values()))
         route.waiting, route.is_rebuilt = [], False
 
 

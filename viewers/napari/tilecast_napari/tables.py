@@ -63,7 +63,7 @@ class TableDock:
             self._tabs.addTab(view, title)
         components = list(dict.fromkeys(name for _, of in parts for name in of))
         columns = list(dict.fromkeys(name for table, _ in parts for name in table["columns"]))
-        wanted = [n for n in components if n not in columns and len({of.get(n) for _, of in parts}) > 1 or n == "well"]
+        wanted = [n for n in components if n not in columns and (n == "well" or len({of.get(n) for _, of in parts}) > 1)]
         rows = []
         for table, of in parts:
             at = {name: i for i, name in enumerate(table["columns"])}
