@@ -48,6 +48,7 @@ const sources = readdirSync("native", { recursive: true, encoding: "utf8" })
 
 await check("biome", bin("biome"), ["ci", "--colors=off", "."]);
 await check("types, tests included", bin("tsc"), ["-p", "test"]);
+await check("types of the page", bin("tsc"), ["-p", "web", "--noEmit"]);
 await check("clang-format", "clang-format-19", ["--dry-run", "-Werror", ...sources]);
 await tally.stage("clang-tidy", async () => {
   // The compile commands are those of the addon's build, so that the bindings are looked at too. Two at a time: each takes 0.5 GB.

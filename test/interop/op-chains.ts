@@ -125,6 +125,16 @@ export const objectChains = (bright: number): Record<string, Chain> => ({
     op.fillHoles(),
     op.splitObjects({ distance: 6 }),
   ],
+  "nuclei as in examples/split-nuclei.mjs": [
+    op.median({ radius: 1 }),
+    op.topHat({ radius: 40 }),
+    op.convert({ dtype: "uint16" }),
+    op.li(),
+    op.open({ radius: 2 }),
+    op.fillHoles(),
+    op.splitObjects({ distance: 5 }),
+    op.expandLabels({ distance: 3 }),
+  ],
   "labels filtered and grown, then measured": [
     op.threshold({ value: bright }),
     op.label(),

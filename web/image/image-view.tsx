@@ -202,7 +202,8 @@ export function ImageView() {
         id: "input",
         field: all.beside,
         plane: besidePlane,
-        channels: looks(other, all.beside.channels),
+        // Ranges that are the same show what the run has changed; of another pixel type they would show nothing.
+        channels: looks(all.beside.dtype === all.main.dtype ? s : other, all.beside.channels),
       });
     }
     const at = place.value;
