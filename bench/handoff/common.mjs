@@ -2,7 +2,7 @@
 // How a hand-over in JavaScript is timed: the same steps as `measure` in peers.py.
 
 import { readFileSync } from "node:fs";
-import { median } from "../harness/stats.mjs";
+import { median } from "../../dist/bench/result.js";
 
 export const task = () => JSON.parse(readFileSync(process.argv.at(-1), "utf8"));
 

@@ -2,8 +2,8 @@
 // Programs in fresh processes: what they print, what they cost, and the end of those that fail, hang or are stopped.
 
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { constants, tmpdir } from "node:os";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -119,15 +119,5 @@ export async function runTrial(command, { folder, env = {}, oneCore = false, tim
     }
   } finally {
     rmSync(temporary, { recursive: true, force: true });
-  }
-}
-
-/** The same in a temporary folder of its own. */
-export async function trial(_python, command, more = {}) {
-  const folder = mkdtempSync(join(tmpdir(), "tilecast-bench-"));
-  try {
-    return await runTrial(command, { folder, ...more });
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -75,8 +75,10 @@ export async function withPeer(
       throw new Error(`the other process ended with code ${child.exitCode}`);
     return await measure({ pool, out, into });
   } finally {
-    if (kind === "tile") out.trySend([{ slot: 0, generation: 0, shape, dtype: "float64", tag: endTag }]);
-    else await native().bench.handoffStop(kind, pool.id, out.id, into.id, spinUs);
+    // A native peer leases what it is sent, and ends with the channel.
+    if (kind === "tile" && mode !== "native")
+      out.trySend([{ slot: 0, generation: 0, shape, dtype: "float64", tag: endTag }]);
+    else if (kind !== "tile") await native().bench.handoffStop(kind, pool.id, out.id, into.id, spinUs);
     out.close();
     const late = setTimeout(() => child.kill("SIGKILL"), 10_000); // one that hangs is not waited for
     await gone;

@@ -79,6 +79,10 @@ function usage(error: unknown): boolean {
   return code === "ERR_USAGE" || (typeof code === "string" && code.startsWith("ERR_PARSE_ARGS"));
 }
 
+/** Of a verb that a signal ended before there was a result. */
+const cancelledCode = (message: string): number =>
+  message.endsWith("SIGTERM") ? 143 : message.endsWith("SIGINT") ? 130 : 1;
+
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
@@ -88,5 +92,5 @@ try {
   process.stderr.write(
     `${c.red("tilecast:")} ${known ? e.message : (e.stack ?? e.message)}${isTilecastError(e) ? c.dim(` [${e.code}]`) : ""}\n`,
   );
-  process.exitCode = usage(e) ? 2 : 1;
+  process.exitCode = usage(e) ? 2 : isTilecastError(e, "ERR_CANCELLED") ? cancelledCode(e.message) : 1;
 }

@@ -3,7 +3,7 @@
 
 import { basename, join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import { TilecastError } from "../errors.js";
+import { isTilecastError, TilecastError } from "../errors.js";
 import type { Pipeline } from "../orchestrator/pipeline.js";
 import { type RunOptions, type RunReport, run } from "../orchestrator/run.js";
 import { formatOptions, openPlate, selectWells } from "../plates/index.js";
@@ -93,8 +93,12 @@ export async function runWithProgress(
         page?.view.progress(p);
       },
       ...(page ? { sinks: [page.view], onWell: (well) => page.view.well(well) } : {}),
-    }).catch((error: unknown) => {
+    }).catch(async (error: unknown) => {
       page?.view.failed(error);
+      // Nobody looks at the page of a run that did not begin, and it must not keep the process.
+      await page?.gateway.close();
+      // While it waited for a viewer: nothing was written, and there is no report.
+      if (stop.name() !== null && isTilecastError(error, "ERR_CANCELLED")) throw stop.signal.reason;
       throw error;
     });
     page?.view.ended(report);

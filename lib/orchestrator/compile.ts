@@ -8,7 +8,7 @@ import { specOf } from "../ops/table.js";
 import type { PlaneRef, Plate } from "../plates/plate.js";
 import { resolveChannel } from "./channel.js";
 import { choosePlanes } from "./choose-planes.js";
-import { applyNative, changesLabels, changesSize } from "./compile-apply.js";
+import { applyNative, changesLabels } from "./compile-apply.js";
 import { applyMeasure, fillColumns, type MeasureColumns } from "./compile-measure.js";
 import { compileProjection, isProjection, overOf } from "./compile-project.js";
 import { ViewCompiler, type ViewWishes } from "./compile-view.js";
@@ -18,6 +18,7 @@ import type { Pipeline, Step } from "./pipeline.js";
 import type { Job, JobView, Plan, Program } from "./plan.js";
 import { type Estimate, ResourceTable } from "./resource-table.js";
 import { checkFit, describeStream, type Place, ProgramBuilder, type Stream, type Value } from "./stream.js";
+import { makesLabels, writePoint } from "./write-point.js";
 
 export interface CompileOptions {
   /** Only these wells. Default: all of the plate's. */
@@ -42,13 +43,6 @@ function chainFor(step: Step, plate: Plate, channel: number): readonly Op[] | nu
     if (resolveChannel(plate, key, `step "${step.name}"`) === channel) return chain;
   }
   return null;
-}
-
-/** What an op makes of what flows, where it says so. */
-function kindAfter(op: Op): TileKind | null {
-  if (op.name === "javascript") return op.parameters.kind as TileKind;
-  const { gives } = specOf(op.name);
-  return gives === "same" || gives === "nothing" ? null : gives;
 }
 
 /** Parameters as the table has checked them; each op uses its own. */
@@ -234,16 +228,6 @@ class Compiler {
     return ops;
   }
 
-  /** After how many ops the channel's image is the one to write (see op.save). */
-  #writePoint(channel: number): number {
-    const ops = this.#opsOf(channel);
-    const saved = ops.findIndex((o) => o.name === "save");
-    if (saved >= 0) return saved + 1;
-    if (!ops.some((o) => kindAfter(o) === "labels")) return ops.length;
-    const segmented = ops.findIndex((o) => kindAfter(o) === "mask" || kindAfter(o) === "labels");
-    return ops.slice(0, segmented).findLastIndex((o) => isProjection(o) || changesSize(o)) + 1;
-  }
-
   #runSteps(
     builder: ProgramBuilder,
     planes: readonly PlaneRef[],
@@ -309,7 +293,7 @@ class Compiler {
 
   /** Writes the stream's image when it has become the one to write. */
   #maybeWrite(builder: ProgramBuilder, s: Stream, leaving: Leaving | null, place: Place | null): void {
-    if (leaving === null || s.image !== null || s.position !== this.#writePoint(s.channel)) return;
+    if (leaving === null || s.image !== null || s.position !== writePoint(this.#opsOf(s.channel))) return;
     const { outputs, thumbnails, views } = leaving;
     const stage = place?.step ?? "read";
     const value = builder.materialize(s, stage);
@@ -317,7 +301,7 @@ class Compiler {
     builder.run({ op: "writeImage", stage, in: value.reg, output: outputs.length, part: builder.part(s) });
     views.written(s, value, outputs.length, place);
     outputs.push({ stream: s, label: null, value });
-    if (!this.#opsOf(s.channel).some((o) => kindAfter(o) === "labels")) {
+    if (!makesLabels(this.#opsOf(s.channel))) {
       builder.run({ op: "thumbnail", stage: "report", in: value.reg, inputs: [] });
       thumbnails.push(s.channel);
     }

@@ -2,9 +2,9 @@
 // Pipelines: named steps, each a chain of ops or one chain a channel. Immutable, plain data.
 
 import { TilecastError } from "../errors.js";
+import { type Projectable, projectable } from "../ops/families/projections.js";
 import { type Op, printOp } from "../ops/op.js";
 import { show } from "../ops/parameter.js";
-import { type Projectable, projectable } from "../ops/families/projections.js";
 
 /** Chains by value of the group-by component: channel number or name. A channel without a chain passes the step unchanged. */
 export type Chains = Readonly<Record<string, readonly Op[]>>;

@@ -41,7 +41,8 @@ async function sweep({ config, socketDir }: Endpoint): Promise<void> {
   for (const name of readdirSync(socketDir).filter((n) => own.test(n))) {
     const path = join(socketDir, name);
     const bound = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY;
-    if (Date.now() - bound > 60_000 && (await socketFileState(path)) === "stale") rmSync(path, { force: true });
+    if (Date.now() - bound > 60_000 && (await socketFileState(path)) === "stale")
+      rmSync(path, { force: true });
   }
 }
 

@@ -310,7 +310,11 @@ export class BatchSender {
     }
     const isTimeout = isTilecastError(failure, "ERR_TIMEOUT");
     for (const { imageId } of entries) if (imageId !== undefined) this.options.acks.forget(imageId);
-    this.lastError = isDead ? `${this.options.endpoint}: the viewer's process has ended` : words(failure);
+    this.lastError = isDead
+      ? `${this.options.endpoint}: the viewer's process has ended`
+      : isTilecastError(failure, "ERR_CANCELLED")
+        ? `${this.options.endpoint}: the viewer had not replied when its time was over`
+        : words(failure);
     if (isTilecastError(failure, "ERR_WIRE")) {
       // It answers: what it was sent, it has, or refuses to say so.
       this.counters.add("errors");

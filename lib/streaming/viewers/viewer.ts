@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A viewer that a run, or a program, wants to have: found running, or started, on its port.
 
+import { existsSync } from "node:fs";
 import { TilecastError } from "../../errors.js";
 import {
   Endpoint,
@@ -67,6 +68,14 @@ export interface ViewerKind {
   readonly launch: (endpoint: Endpoint) => Promise<(journal: string) => Launch>;
 }
 
+/** Why a window cannot open where DISPLAY is left from a session that has ended, which Qt and Java say at length, or not at all. */
+function displayHint(): string {
+  const { DISPLAY = "" } = process.env;
+  const local = /^(?:unix)?:(\d+)(?:\.\d+)?$/.exec(DISPLAY);
+  if (local === null || existsSync(`/tmp/.X11-unix/X${local[1]}`)) return "";
+  return `no X server is at DISPLAY ${DISPLAY}; `;
+}
+
 /** A viewer on its port. It outlives the run that started it; the next one uses it again. */
 export class Viewer<Options extends ViewerOptions = ViewerOptions> {
   readonly endpoint: Endpoint;
@@ -116,7 +125,7 @@ export class Viewer<Options extends ViewerOptions = ViewerOptions> {
       const after = await manager().check();
       // What has the port is not ours to explain away; a process that ended while it started is the viewer's own failure.
       if (after.state === "foreign" || after.state === "hung") throw error;
-      throw new TilecastError("ERR_VIEWER", `${this.name} did not start: ${error.message}`, {
+      throw new TilecastError("ERR_VIEWER", `${this.name} did not start: ${displayHint()}${error.message}`, {
         cause: error,
         retriable: true,
       });

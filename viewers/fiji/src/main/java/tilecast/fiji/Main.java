@@ -78,7 +78,11 @@ public final class Main {
     if (java.awt.GraphicsEnvironment.isHeadless())
       throw new IllegalStateException("there is no display (DISPLAY is \"" + System.getenv("DISPLAY") + "\"): give one, or --headless");
     // Never another ImageJ's window: -port0 neither asks for one nor listens.
-    ImageJ.main(new String[] {"-port0"});
+    try {
+      ImageJ.main(new String[] {"-port0"});
+    } catch (java.awt.AWTError e) {
+      throw new IllegalStateException("no window can be opened: " + e.getMessage(), e);
+    }
     ImageJ imagej = IJ.getInstance();
     if (imagej == null) throw new IllegalStateException("ImageJ did not start");
     imagej.exitWhenQuitting(true);
