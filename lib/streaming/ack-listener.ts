@@ -36,7 +36,7 @@ export function readAck(frame: Uint8Array, incarnation?: string): ImageAck | und
 export type AckAddress = "own" | "shared";
 
 /** Removes what processes that were killed left of their own addresses; not what may be between its bind and its listen just now. */
-async function sweep({ config, socketDir }: Endpoint): Promise<void> {
+export async function sweepAckSockets({ config, socketDir }: Endpoint): Promise<void> {
   const own = new RegExp(`^${config.ipcSocketPrefix}-[0-9a-f]{8}-0${config.ipcSocketExtension}$`);
   for (const name of readdirSync(socketDir).filter((n) => own.test(n))) {
     const path = join(socketDir, name);
@@ -100,7 +100,7 @@ export class AckListener {
       let url: string;
       if (mode === "ipc") {
         ensureSocketDir(endpoint);
-        if (address === "own") await sweep(endpoint);
+        if (address === "own") await sweepAckSockets(endpoint);
         const id = address === "own" ? `${incarnation.slice(0, 8)}-0` : config.sharedAckPort;
         const path = join(endpoint.socketDir, `${config.ipcSocketPrefix}-${id}${config.ipcSocketExtension}`);
         file = await SocketFile.bind(socket, path);

@@ -55,6 +55,14 @@ describe("tilecast run", () => {
     expect(readFileSync(join(out, "report.html"), "utf8")).toContain("tilecast run");
   });
 
+  test("--view web of a run that cannot begin ends with 1 all the same", () => {
+    const { root, file, out } = make(quick);
+    expect(cli("run", root, "-p", file, "-o", out, "-q").code).toBe(0);
+    const { code, stderr } = cli("run", root, "-p", file, "-o", out, "-q", "--view", "web");
+    expect(stderr).toContain("[ERR_OUTPUT_EXISTS]");
+    expect(code).toBe(1);
+  });
+
   test("--json prints the report as one JSON object, --quiet nothing", () => {
     const { root, file, out } = make(quick);
     const json = JSON.parse(cli("run", root, "-p", file, "-o", out, "--json").stdout);

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT
 // A run with viewers: what they get is what is written, and none of them can keep the run from its end.
 
+import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { isTilecastError } from "../../lib/errors.js";
 import { op } from "../../lib/ops/index.js";
 import { pipeline } from "../../lib/orchestrator/pipeline.js";
 import { type RunOptions, run } from "../../lib/orchestrator/run.js";
 import { openPlate } from "../../lib/plates/index.js";
+import { Endpoint } from "../../lib/runtime/index.js";
 import { fiji, NullReceiver, napari } from "../../lib/streaming/index.js";
 import { temporaryFolders } from "../helpers/folder.js";
 import { table } from "../helpers/results.js";
@@ -83,6 +87,49 @@ describe("a viewer that runs", () => {
     expect(report.outcome).toBe("complete");
     expect(table(report.out)).toEqual(table(without.out));
     expect(report.sinks?.sinks[0]?.detached).toBeNull();
+  });
+});
+
+describe("a viewer in a process of its own", () => {
+  /** Answers as `test/streaming/viewer-child.mjs` says, on the socket files that a run looks for. */
+  async function viewerProcess(
+    port: number,
+    behaviour: "answer" | "mute",
+    onPlane: (viewer: ChildProcess) => void,
+  ) {
+    const program = fileURLToPath(new URL("../streaming/viewer-child.mjs", import.meta.url));
+    const { socketDir } = new Endpoint({ port });
+    const viewer = spawn(process.execPath, [program, `${port}`, socketDir, behaviour], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    onTestFinished(() => void viewer.kill("SIGKILL"));
+    await new Promise<void>((ready) => {
+      createInterface({ input: viewer.stdout }).on("line", (line) => {
+        if (line === "ready") ready();
+        else onPlane(viewer);
+      });
+    });
+  }
+
+  test("that is killed in the middle is told by the report, and the results are those of a run without", async () => {
+    const without = await start({});
+    await viewerProcess(6104, "mute", (viewer) => viewer.kill("SIGKILL"));
+    const report = await start({ view: [napari({ port: 6104 })] });
+    expect(report.outcome).toBe("complete");
+    expect(table(report.out)).toEqual(table(without.out));
+    expect(report.sinks?.sinks[0]).toMatchObject({
+      drained: false,
+      detached: expect.stringMatching(/the viewer's process has ended$/),
+    });
+    expect(report.sinks?.tiles.held).toBe(0);
+  });
+
+  test("that is suspended has not been sent everything, as the report says, and does not keep the run", async () => {
+    await viewerProcess(6105, "answer", (viewer) => viewer.kill("SIGSTOP"));
+    const report = await start({ view: [napari({ port: 6105, slots: 1 })], sinkLimits: { drainMs: 100 } });
+    expect(report.outcome).toBe("complete");
+    expect(report.sinks?.sinks[0]).toMatchObject({ payloads: 6, detached: null, drained: false });
+    expect(report.sinks?.tiles.held).toBe(0);
   });
 });
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // No viewer, however bad, holds the sender up or makes it leak: silent, suspended, killed, replaced, talking nonsense.
 
-import { readdirSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, utimesSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ZmqServer } from "../../lib/runtime/server.js";
+import { sweepAckSockets } from "../../lib/streaming/ack-listener.js";
 import { ViewerStream } from "../../lib/streaming/viewer-stream.js";
 import { filesOf } from "../runtime/endpoints.js";
 import { plane, stored, zOf } from "./senders.js";
@@ -62,6 +65,52 @@ describe("bad viewers", () => {
     await stream.drain({ timeoutMs: 50_000 });
     expect(stream.stats).toMatchObject({ given: 100, dropped: 0, accepted: 100, state: "ready" });
     await until(() => new Set(lines.map((line) => line.split(" ")[0])).size === 100);
+  });
+
+  test("a viewer that stands still when its stream closes is not waited for until the time is over", async () => {
+    const endpoint = endpoints.ipc();
+    const { process: viewer } = await child(endpoint, "answer");
+    const pool = makePool(4);
+    const stream = await connect(endpoint);
+    viewer.kill("SIGSTOP");
+    for (let z = 0; z < 3; z++) stream.send(plane(pool, z, { store: stored(z) }) as never);
+    await stream.drain({ timeoutMs: 100 });
+    expect(stream.unsent).toBe(3);
+    for (let z = 3; z < 6; z++) stream.send(plane(pool, z, { store: stored(z) }) as never);
+    await stream.close({ drainMs: 3_600_000 });
+    expect(stream.stats).toMatchObject({ accepted: 0, dropped: 6, held: 0 });
+    expect(exportsOf(pool)).toEqual([]);
+  });
+
+  test("a request for stored planes alone is given up as well when the viewer stands still", async () => {
+    const endpoint = endpoints.ipc();
+    await child(endpoint, "mute");
+    const pool = makePool(1);
+    const stream = await connect(endpoint);
+    const payload = plane(pool, 0, { store: stored(0) });
+    stream.send({ ...payload, pixels: undefined } as never);
+    await stream.close({ drainMs: 3_600_000 });
+    expect(stream.stats).toMatchObject({ accepted: 0, dropped: 1 });
+  });
+
+  test("a killed sender's address for acknowledgements is removed by a later one, that of a living one is not", async () => {
+    const viewer = await receive();
+    const { socketDir } = viewer.endpoint;
+    const addresses = () => readdirSync(socketDir).filter((name) => /-[0-9a-f]{8}-0\.sock$/.test(name));
+    const hour = new Date(Date.now() - 3_600_000);
+    const living = await connect(viewer.endpoint);
+    const [own] = addresses();
+    utimesSync(join(socketDir, own as string), hour, hour);
+    // What a kill leaves: a socket that nobody listens on.
+    const dead = join(socketDir, "tilecast-zmq-0123abcd-0.sock");
+    const bind = `require("net").createServer().listen(${JSON.stringify(dead)}, () => process.kill(process.pid, "SIGKILL"))`;
+    spawnSync(process.execPath, ["-e", bind]);
+    expect(existsSync(dead)).toBe(true);
+    utimesSync(dead, hour, hour);
+    await sweepAckSockets(viewer.endpoint);
+    expect(addresses()).toEqual([own]);
+    await living.close();
+    expect(addresses()).toEqual([]);
   });
 
   test("a viewer that is killed between batch and reply: everything is given back, the rest is counted, nothing waits", async () => {

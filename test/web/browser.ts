@@ -26,10 +26,12 @@ export interface Shown {
 }
 
 /**
- * Opens pages for the tests of a file. After each test its pages are closed, and no error of a script and no request to another origin may
+ * Opens pages for the tests of a file, with software WebGL unless told otherwise. After each test its pages are closed, and no error of a script and no request to another origin may
  * have happened in them.
  */
-export function pages() {
+export function pages(
+  graphics = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
+) {
   let browser: Promise<Browser> | undefined;
   const open: (Shown & { readonly errors: string[]; readonly origin: string })[] = [];
   afterEach(async () => {
@@ -50,7 +52,7 @@ export function pages() {
       throw new Error("the page is not built: npm run build:page");
     browser ??= chromium.launch({
       executablePath: chromiumPath() as string,
-      args: ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
+      args: ["--no-sandbox", ...graphics],
     });
     const context = await (await browser).newContext({
       viewport: { width: options.width ?? 1280, height: options.height ?? 800 },

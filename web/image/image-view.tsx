@@ -7,25 +7,14 @@ import * as address from "../state/address.js";
 import { fieldPath, input, onTile, source, well } from "../state/model.js";
 import { type ObjectKey, picked, placeOf, selectedByPlace } from "../state/objects.js";
 import { Controls } from "./controls.js";
-import { examine, histograms, labelChannel, labelFilled, labelName, labelOpacity, looks } from "./display.js";
-import { Field } from "./field.js";
+import { histograms, labelChannel, labelFilled, labelName, labelOpacity, looks } from "./display.js";
+import { middle, type Opened, openAll } from "./open-field.js";
 import { saveImage } from "./save-image.js";
 import { ScaleBar } from "./scale-bar.js";
-import { Probe } from "./tile-source.js";
 import { type Camera, type Pane, Viewer } from "./viewer.js";
 
 /** Planes of a field come in quick succession; they are fetched together. */
 const refetchMs = 250;
-
-interface Opened {
-  readonly key: string;
-  readonly main: Field;
-  readonly beside: Field | undefined;
-  readonly labels: Field | undefined;
-  /** The first channel that has labels. */
-  readonly firstLabelled: number;
-  readonly probes: ReadonlyMap<Field, Probe>;
-}
 
 interface Pointer {
   readonly x: number;
@@ -35,44 +24,14 @@ interface Pointer {
   readonly label: number | undefined;
 }
 
-async function openAll(key: string, signal: AbortSignal): Promise<Opened> {
-  const s = source.peek();
-  const path = fieldPath.peek();
-  if (s === undefined || path === undefined) throw new Error("nothing is chosen");
-  const main = await Field.open(`${s.url}/${path}`, signal);
-  const plane = { t: address.timepoint.peek(), z: address.slice.peek() };
-  const other = input.peek();
-  const index = s.fields[well.peek() ?? ""]?.indexOf(path) ?? 0;
-  const otherPath = other?.fields[well.peek() ?? ""]?.[index];
-  const [beside, labels] = await Promise.all([
-    address.beside.peek() && other && otherPath ? Field.open(`${other.url}/${otherPath}`, signal) : undefined,
-    // A running job may have written the image and not its labels yet.
-    labelName.peek() === undefined
-      ? undefined
-      : Field.open(`${s.url}/${path}/labels/${labelName.peek()}`, signal, true).catch(() => undefined),
-  ]);
-  histograms.value = await examine(s, main, plane);
-  if (beside && other) await examine(other, beside, { t: plane.t, z: middle(beside, plane.z) });
-  let firstLabelled = 0;
-  if (labels) {
-    const level = labels.levels.length - 1;
-    const [height, width] = labels.size(level);
-    for (let c = 0; c < labels.channels; c++) {
-      const { data } = await labels.read(level, { ...plane, c }, [0, height], [0, width]);
-      if (!data.some((v) => v !== 0)) continue;
-      firstLabelled = c;
-      break;
-    }
-  }
-  signal.throwIfAborted();
-  const fields = [main, beside, labels].filter((f) => f !== undefined);
-  return { key, main, beside, labels, firstLabelled, probes: new Map(fields.map((f) => [f, new Probe(f)])) };
-}
+const noWebGl2 =
+  "Images need WebGL2, which this browser does not give: enable hardware acceleration, or use another browser.";
 
-/** Results are often projections: beside them the stack's slice of the slider, or its middle. */
-function middle(field: Field, z: number): number {
-  const s = source.peek();
-  return field.slices > 1 && (s?.slices ?? 1) === 1 ? Math.floor(field.slices / 2) : z;
+function hasWebGl2(): boolean {
+  const context = document.createElement("canvas").getContext("webgl2");
+  // Browsers allow a few contexts at a time; this one is not waited for until it is collected.
+  context?.getExtension("WEBGL_lose_context")?.loseContext();
+  return context !== null;
 }
 
 export function ImageView() {
@@ -86,14 +45,16 @@ export function ImageView() {
   const arrivals = useSignal(0);
 
   useEffect(() => {
+    if (!hasWebGl2()) {
+      failure.value = noWebGl2;
+      return;
+    }
     const made = new Viewer(container.current as HTMLDivElement, {
       camera: (c) => {
         camera.value = c;
       },
       error: (error) => {
-        failure.value = /webgl|context|adapter/i.test(error.message)
-          ? "Images need WebGL2, which this browser does not give: enable hardware acceleration, or use another browser."
-          : error.message;
+        failure.value = error.message;
       },
       drawn: () => {
         if (performance.getEntriesByName("first-pixels").length === 0) performance.mark("first-pixels");
@@ -148,7 +109,7 @@ export function ImageView() {
     loading.value = true;
     openAll(key, controller.signal).then(
       (all) => {
-        failure.value = "";
+        if (viewer.current) failure.value = "";
         loading.value = false;
         opened.value = all;
       },
@@ -300,7 +261,7 @@ export function ImageView() {
     <div class="image-view">
       <div class="image-stage">
         <div class="image-bar">
-          <b class="image-title">{title}</b>
+          <h1 class="image-title">{title}</h1>
           {fieldCount > 1 && (
             <span class="group">
               <button

@@ -69,6 +69,7 @@ export function ManagerView() {
   opened.update(shown.servers);
   return (
     <div class="manager">
+      <h1 class="unseen">Machine</h1>
       {shown.error !== null && (
         <p class="error-line" role="alert">
           The last look failed: {shown.error}

@@ -66,6 +66,7 @@ export function TableView() {
   }
   return (
     <div class="table-view">
+      <h1 class="unseen">Measurements</h1>
       <Charts measures={t.measures} id={t.source} />
       <Listing columns={t.columns} id={t.source} />
     </div>
