@@ -22,6 +22,8 @@ export default defineConfig({
   build: {
     outDir: here("../dist/page"),
     emptyOutDir: true,
+    // What is bundled is distributed with the package, and so are its licences.
+    license: { fileName: "licenses.md" },
     target: "es2022",
     // The page's policy allows no inline scripts, and the polyfill would be one.
     modulePreload: { polyfill: false },

@@ -189,6 +189,16 @@ print(json.dumps([int(ys[middle]), int(xs[middle]), int(len(ys))]))`,
     await page.keyboard.press("Escape");
     await page.keyboard.press("Control+a");
     expect(await selected()).toBe(2);
+    // The row of a well that was not imaged, then its column.
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Shift+Space");
+    expect(await selected()).toBe(2);
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Shift+Space");
+    expect(await selected()).toBe(0);
+    await page.keyboard.press("Control+Space");
+    expect(await selected()).toBe(1);
   });
 
   test("sorts and filters rows, selects objects in the chart, and saves what is left as CSV", async () => {
@@ -280,6 +290,11 @@ print(json.dumps([int(ys[middle]), int(xs[middle]), int(len(ys))]))`,
     const { page } = await show(g.url);
     await page.getByRole("grid").waitFor();
     expect(await page.getByRole("gridcell").count()).toBe(1536);
+    // Headers stand beside what they select.
+    const header = await page.getByRole("button", { name: "Select row AF", exact: true }).boundingBox();
+    const last = await page.locator("[data-well=AF01]").boundingBox();
+    if (header === null || last === null) throw new Error("no plate");
+    expect(Math.abs(header.y + header.height / 2 - last.y - last.height / 2)).toBeLessThan(last.height / 2);
     await page.locator("[data-well=A01]").focus();
     await page.keyboard.press("Control+End");
     await page.keyboard.press("Enter");

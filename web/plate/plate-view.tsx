@@ -125,6 +125,15 @@ export function PlateView() {
       else anchor.current = place;
     } else if (event.key === " " || event.key === "Enter") {
       const name = wellName(row, column);
+      // As in spreadsheets; headers are for pointers.
+      if (event.key === " " && (event.shiftKey || event.ctrlKey)) {
+        const line = event.shiftKey
+          ? range(columns).map((c) => wellName(row, c))
+          : range(rows).map((r) => wellName(r, column));
+        choose(line, "add");
+        event.preventDefault();
+        return;
+      }
       if (event.key === "Enter") open(name);
       choose([name], event.key === "Enter" ? "replace" : "toggle");
     } else if (event.key === "a" && (event.ctrlKey || event.metaKey)) choose(Object.keys(fields), "replace");
