@@ -6,13 +6,7 @@ import { freemem } from "node:os";
 import { join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fromNative, TilecastError } from "../errors.js";
-import {
-  type NativeEncoding,
-  type NativeFunctionCall,
-  type NativeRunner,
-  type NativeTilePool,
-  native,
-} from "../native.js";
+import { type NativeEncoding, type NativeFunctionCall, type NativeRunner, native } from "../native.js";
 import type { Plate } from "../plates/plate.js";
 import { type ArrayEncoding, OmeZarrStore } from "../stores/ome-zarr.js";
 import type { RunSink } from "../streaming/sink.js";
@@ -31,6 +25,7 @@ import { type Progress, Throughput } from "./progress.js";
 import { finishRun, type RunReport, wellReport } from "./results.js";
 import { RunFeed } from "./run-feed.js";
 import { checkOptions, type RunOptions, type SinkLimits } from "./run-options.js";
+import { RunPool, threadsThatFit } from "./run-pool.js";
 import { SinkHub } from "./sinks.js";
 import { writeField, writePlate } from "./store-layout.js";
 import { WellStates, wellKey } from "./well-state.js";
@@ -128,6 +123,9 @@ async function runPlan(
   await hub?.open(options.signal);
   // How long a viewer takes to start says nothing of the run.
   began += performance.now() - opening;
+  using runPool = new RunPool(slotBytes, threads * perThread, viewSlots);
+  // Memory that cannot be had ends the run before results of an earlier one are deleted. A resumed run may need none.
+  if (options.overwrite) runPool.make();
   prepareFolder(out, options);
   const states = new WellStates(out);
   const common = commonKey(pipeline, plan, encoding);
@@ -147,7 +145,7 @@ async function runPlan(
   const begin = (tiles: number) => hub?.begin(plate, plan, store.root, ledger, tiles);
   if (todo.length === 0 || cancelled) begin(0);
   else {
-    const { pool, extra } = makePool(slotBytes, threads * perThread, viewSlots);
+    const { pool, extra } = runPool.make();
     const nativeEncoding: NativeEncoding = {
       format: encoding.version === "0.5" ? 3 : 2,
       sharded: encoding.sharded,
@@ -296,28 +294,6 @@ function eraseRedone(store: OmeZarrStore, wells: readonly string[]): void {
   for (const well of wells) {
     const { row, column } = splitWell(well);
     rmSync(join(store.root, row, column), { recursive: true, force: true });
-  }
-}
-
-/** Threads whose tiles fit into four fifths of the memory that this process may still have (cgroup limits count). */
-function threadsThatFit(threads: number, bytesPerThread: number, room: number): number {
-  const fit = Math.min(threads, Math.floor(room / bytesPerThread));
-  if (fit >= 1) return fit;
-  throw new TilecastError(
-    "ERR_POOL_MEMORY",
-    `one worker thread of this pipeline holds ${(bytesPerThread / 1e9).toFixed(1)} GB of tiles at once, and ${(room / 1e9).toFixed(1)} GB may be used here; ` +
-      "is one image of the plate far larger than the others (tilecast info tells)?",
-    { argument: "plate" },
-  );
-}
-
-/** A pool of `slots`, and `extra` for sinks if there is the shared memory: a run does not fail for its viewers. */
-function makePool(slotBytes: number, slots: number, extra: number): { pool: NativeTilePool; extra: number } {
-  try {
-    return { pool: native().TilePool.create(slotBytes, slots + extra), extra };
-  } catch (error) {
-    if (extra === 0) throw fromNative(error);
-    return makePool(slotBytes, slots, 0);
   }
 }
 

@@ -87,6 +87,18 @@ describe("a /dev/shm that is full", () => {
     expect(cli("run", root, "-p", file, "-o", out, "-q", "--resume").code).toBe(0);
     expectSame(out, cleanRun(folder, root, file));
   });
+
+  test("costs none of the results that --overwrite was to replace", () => {
+    const { root, file, out } = make(folder);
+    expect(cli("run", root, "-p", file, "-o", out, "-q").code).toBe(0);
+    const got = inMounts(
+      'mount -t tmpfs -o size=64k tmpfs /dev/shm || exit 90; tilecast run "$ROOT" -p "$FILE" -o "$OUT" -q --overwrite',
+      { ROOT: root, FILE: file, OUT: out },
+    );
+    expect(got.code).toBe(1);
+    expectTyped(got, "ERR_POOL_MEMORY");
+    expectSame(out, cleanRun(folder, root, file));
+  });
 });
 
 describe("an output folder", () => {
