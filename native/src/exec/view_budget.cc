@@ -19,7 +19,8 @@ int ViewBudget::Acquire(int wanted, const std::atomic<bool>& cancel) {
   if (wanted == 0) return 0;
   std::unique_lock lock(mutex_);
   if (Left() < wanted) Prune();
-  while (Left() <= 0 && slots_ > 0 && wait_left_ms_ > 0 && !cancel) {
+  // Whoever may wait wants all of its tiles: for a viewer that knows no store, the others are lost.
+  while (Left() < std::min(wanted, slots_) && wait_left_ms_ > 0 && !cancel) {
     // Leases end in other threads and processes, which wake nobody here: looked at every
     // millisecond.
     const auto began = Clock::now();
