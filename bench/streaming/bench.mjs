@@ -44,8 +44,8 @@ async function prepare({ options, folder }) {
     { folder, timeLimitS: options["time-limit"] },
   );
   const context = { kinds, latency, receivers: names, folder, homes: 0 };
-  if (!names.includes("napari")) return context;
-  // Without a display the trials with napari fail, each with this reason.
+  if (names.every((name) => name === "null")) return context;
+  // Without a display the trials with viewers fail, each with this reason.
   return startDisplay().then(
     (display) => ({ ...context, display }),
     (error) => ({ ...context, noDisplay: error.message }),
@@ -59,8 +59,8 @@ await bench({
     receivers: {
       kind: "text",
       value: "LIST",
-      fallback: "null,napari",
-      help: "null, napari (OpenHCS's own server; needs Xvfb and .venv-viewers)",
+      fallback: "null,napari,tilecast-napari,tilecast-imagej",
+      help: "null, napari (OpenHCS's own server), tilecast-napari, tilecast-imagej; all but null need Xvfb",
     },
     sizes: {
       kind: "integers",
@@ -80,6 +80,8 @@ await bench({
     context.receivers.flatMap((receiver) =>
       names
         .filter((program) => program !== "limit" || receiver === "null")
+        // tilecast's own viewers get what OpenHCS's sender cannot give: memory that they may keep.
+        .filter((program) => program === "tilecast" || !receiver.startsWith("tilecast-"))
         .map((program) => ({ program, receiver, cases: context.kinds.map((k) => caseOf(receiver, k)) })),
     ),
   labelOf: ({ receiver }) => `to ${receiver}`,
@@ -104,10 +106,20 @@ await bench({
       .filter((t) => t.program === "tilecast")
       .flatMap((t) => t.results ?? [])
       .reduce((sum, r) => sum + r.copiedBytes, 0);
+    const shown = trials
+      .filter((t) => t.program === "tilecast" && t.receiver !== "null")
+      .flatMap((t) => (t.results ?? []).map((r) => ({ name: caseOf(t.receiver, r), ...r.shown })));
+    const names = [...new Set(shown.map((s) => s.name))].sort();
     const ms = ({ p50, p99 }) => `${p50.toFixed(3)} (p99 ${p99.toFixed(3)})`;
     return [
       `Bytes of pixels that tilecast copied in all its trials: ${copied}.`,
       `Ping over IPC, ms: ${ms(latency.ping)}; submission to acceptance, ms: ${ms(latency.submit)}.`,
+      ...names.map((name) => {
+        const of = shown.filter((s) => s.name === name && s.count > 0);
+        if (of.length === 0) return `${name}: ready to on screen unknown: no acknowledgements.`;
+        const at = (key) => median(of.map((s) => s[key])).toFixed(0);
+        return `${name}: ready to on screen, ms: ${at("p50")} (p99 ${at("p99")}).`;
+      }),
       ...(noDisplay === undefined ? [] : [`No display for napari: ${noDisplay}.`]),
     ].join("\n");
   },

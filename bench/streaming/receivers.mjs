@@ -12,12 +12,21 @@ import { viewersPython } from "../harness/machine.mjs";
 import { Stopped, stop } from "../harness/stop.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
+const viewers = fileURLToPath(new URL("../../viewers", import.meta.url));
 const port = 5555;
+// Beside OpenHCS's socket, so that every receiver is found in the same place.
+const own = ["--port", `${port}`, "--openhcs"];
 const startSeconds = 120;
 
 export const receivers = {
   null: () => [process.execPath, join(here, "receiver.mjs"), `${port}`],
   napari: (home) => [viewersPython(), join(here, "napari_server.py"), `${port}`, join(home, "napari.log")],
+  "tilecast-napari": () => [viewersPython(), "-m", "tilecast_napari", ...own],
+  "tilecast-imagej": () => {
+    const target = join(viewers, "fiji/target");
+    const jars = [join(target, "tilecast-fiji.jar"), join(target, "lib/ij.jar")].join(":");
+    return ["java", "-cp", jars, "tilecast.fiji.Main", ...own];
+  },
 };
 
 /** An X display without a screen. Throws when there is no Xvfb. */
@@ -44,6 +53,7 @@ export async function startReceiver(name, home, display) {
     TMPDIR: home,
     LIBGL_ALWAYS_SOFTWARE: "1",
     QT_QPA_PLATFORM: "xcb",
+    PYTHONPATH: join(viewers, "napari"),
   };
   if (display) env.DISPLAY = display;
   const [command, ...args] = receivers[name](home);

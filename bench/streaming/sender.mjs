@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One trial of tilecast's stream: node sender.mjs TASK (JSON). Prints the seconds of every call of every case as JSON.
 
+import { setTimeout as delay } from "node:timers/promises";
 import { TilePool } from "../../dist/image/index.js";
 import { Endpoint, zmqConfigs } from "../../dist/runtime/index.js";
 import { ViewerStream } from "../../dist/streaming/index.js";
@@ -15,9 +16,12 @@ function fromSlots(stream, size, batch) {
   const pool = TilePool.create({ slotBytes: 2 * size * size, slots: batch });
   const native = pool.native;
   return {
-    send() {
+    async send() {
       for (let z = 1; z <= batch; z++) {
-        const { slot, generation } = native.tryLoan();
+        let loan = native.tryLoan();
+        // A viewer that keeps pixels keeps the slot's memory, and the slot comes back with fresh memory.
+        for (; loan === undefined; loan = native.tryLoan()) await delay(0);
+        const { slot, generation } = loan;
         const pixels = { pool: native, slot, generation };
         stream.send({
           kind: "image",
