@@ -18,7 +18,10 @@ export default defineConfig({
       "@vivjs/loaders": here("image/viv-loaders.ts"),
     },
   },
-  oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  oxc: {
+    // Not by NODE_ENV: development's JSX writes the path of every source into the page.
+    jsx: { runtime: "automatic", importSource: "preact", development: false },
+  },
   build: {
     outDir: here("../dist/page"),
     emptyOutDir: true,

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
 
 namespace tilecast {
 
@@ -24,8 +25,9 @@ int ViewBudget::Acquire(int wanted, const std::atomic<bool>& cancel) {
     // Leases end in other threads and processes, which wake nobody here: looked at every
     // millisecond.
     const auto began = Clock::now();
-    settled_.wait_for(lock,
-                      std::chrono::duration<double, std::milli>(std::min(1.0, wait_left_ms_)));
+    lock.unlock();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    lock.lock();
     const double waited = std::chrono::duration<double, std::milli>(Clock::now() - began).count();
     wait_left_ms_ -= waited;
     stats_.waited_ms += waited;
@@ -39,13 +41,10 @@ int ViewBudget::Acquire(int wanted, const std::atomic<bool>& cancel) {
 
 void ViewBudget::Settle(int acquired, const std::vector<Loan>& given) {
   if (acquired == 0) return;
-  {
-    const std::lock_guard lock(mutex_);
-    acquired_ -= acquired;
-    held_.insert(held_.end(), given.begin(), given.end());
-    stats_.given += given.size();
-  }
-  settled_.notify_all();
+  const std::lock_guard lock(mutex_);
+  acquired_ -= acquired;
+  held_.insert(held_.end(), given.begin(), given.end());
+  stats_.given += given.size();
 }
 
 ViewStats ViewBudget::Stats() {

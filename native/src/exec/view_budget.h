@@ -3,7 +3,6 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <mutex>
 #include <vector>
@@ -48,7 +47,6 @@ class ViewBudget {
   TilePool& pool_;
   const int slots_;
   std::mutex mutex_;
-  std::condition_variable settled_;
   int acquired_ = 0;        // credits of jobs under way
   std::vector<Loan> held_;  // by viewers, when last looked at
   int missing_ = 0;         // then: slots handed over that have no new object yet

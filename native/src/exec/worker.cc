@@ -142,6 +142,7 @@ JobResult Executor::Worker::Run(int index, const Job& job) {
   free_.clear();
   if (!result.ok) result.views.clear();
   std::vector<Loan> given;
+  given.reserve(result.views.size());
   for (const ViewResult& view : result.views) given.push_back(view.loan);
   if (have) {
     for (const Loan loan : reserved) {

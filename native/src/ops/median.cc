@@ -231,8 +231,8 @@ void ByHistogram(const Plane& in, int64_t radius, const Plane& out, Scratch& scr
   tile.first = codes.first;
   tile.value = codes.value;
   tile.out = scratch.medians.data();
-  tile.scratch = reinterpret_cast<void*>(
-      (reinterpret_cast<uintptr_t>(scratch.columns.data()) + 63) & ~uintptr_t{63});
+  std::byte* const columns_begin = scratch.columns.data();
+  tile.scratch = columns_begin + (-reinterpret_cast<uintptr_t>(columns_begin) & 63);
   for (int64_t y0 = 0; y0 < in.height; y0 += side) {
     for (int64_t x0 = 0; x0 < in.width; x0 += side) {
       tile.rows = std::min(side, in.height - y0);

@@ -46,8 +46,7 @@ Scratch& TheScratch() {
 std::byte* Aligned(std::vector<std::byte>& memory, int64_t bytes) {
   if (static_cast<int64_t>(memory.size()) < bytes + 64)
     memory.resize(static_cast<size_t>(bytes) + 64);
-  return reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(memory.data()) + 63) &
-                                      ~uintptr_t{63});
+  return memory.data() + (-reinterpret_cast<uintptr_t>(memory.data()) & 63);
 }
 
 // A value that never wins, on n pixels.

@@ -193,8 +193,12 @@ void SlotMemory::MapSlots(bool writable, const EpochOf& epoch) {
 void SlotMemory::MapNothing(uint32_t slot) {
   // Readers without a lease may be reading: zeros are not what they take for pixels, since their
   // loan is over, but a fault would be the end of the process.
-  mmap(base_ + slot * slot_bytes_, slot_bytes_, PROT_READ | (writable_ ? PROT_WRITE : 0),
-       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+  void* const zeros =
+      mmap(base_ + slot * slot_bytes_, slot_bytes_, PROT_READ | (writable_ ? PROT_WRITE : 0),
+           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+  // Where the system has no mapping left to give, the old object stays: its memory is held a little
+  // longer, and nobody with a lease looks here.
+  static_cast<void>(zeros);
 }
 
 void SlotMemory::LetGo(uint32_t slot) {
