@@ -12,7 +12,7 @@ import { exitCodes } from "./exit-codes.js";
 import { loadPipeline } from "./load-pipeline.js";
 import type { RunPage } from "./run-page.js";
 import { duration, ProgressBar, paint, wantsColor } from "./terminal.js";
-import { parseViews, viewHelp } from "./view-options.js";
+import { viewHelp } from "./view-help.js";
 
 export const runHelp = `Usage: tilecast run PLATE -p FILE -o DIR [options]
 
@@ -210,7 +210,9 @@ export async function runCommand(args: string[]): Promise<number> {
     ...(format === undefined ? {} : { format }),
     pattern: values.pattern,
   });
-  const { viewers, web } = parseViews(values.view ?? []);
+  const { viewers, web } = values.view
+    ? (await import("./view-options.js")).parseViews(values.view)
+    : { viewers: [], web: null };
   const chunk = integer("chunk", values.chunk);
   const levels = integer("levels", values.levels);
   const threads = integer("threads", values.threads);

@@ -3,7 +3,8 @@
 
 import { randomUUID } from "node:crypto";
 import type { Plate } from "../plates/plate.js";
-import { ProgressLog, ProgressPublisher } from "../streaming/index.js";
+import { ProgressLog } from "../runtime/progress-event.js";
+import { ProgressPublisher } from "../streaming/progress-publisher.js";
 import type { Ledger } from "./ledger.js";
 import type { Pipeline } from "./pipeline.js";
 import type { RunReport } from "./results.js";

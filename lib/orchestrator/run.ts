@@ -10,8 +10,6 @@ import { type NativeEncoding, type NativeFunctionCall, type NativeRunner, native
 import type { Plate } from "../plates/plate.js";
 import { type ArrayEncoding, OmeZarrStore } from "../stores/ome-zarr.js";
 import type { RunSink } from "../streaming/sink.js";
-import { fiji } from "../streaming/viewers/fiji.js";
-import { napari } from "../streaming/viewers/napari.js";
 import { version } from "../version.js";
 import { compile } from "./compile.js";
 import { checkIllumination, execute, nativeJob, prepareResources } from "./execute.js";
@@ -58,8 +56,13 @@ function waits({ view = [] }: RunOptions): SinkLimits {
   return waiting.length ? { waitMs: Math.max(...waiting) } : {};
 }
 
-/** Viewers are sinks that the run opens and closes. */
-function sinksOf({ sinks = [], view = [] }: RunOptions): RunSink[] {
+/** Viewers are sinks that the run opens and closes. Their code is loaded for those who want one. */
+async function sinksOf({ sinks = [], view = [] }: RunOptions): Promise<RunSink[]> {
+  if (view.length === 0) return [...sinks];
+  const [{ napari }, { fiji }] = await Promise.all([
+    import("../streaming/viewers/napari.js"),
+    import("../streaming/viewers/fiji.js"),
+  ]);
   const viewers = view.map((v) => (v === "napari" ? napari() : v === "fiji" ? fiji() : v));
   return [...sinks, ...viewers.map((viewer) => viewer.sink())];
 }
@@ -74,7 +77,7 @@ function sinksOf({ sinks = [], view = [] }: RunOptions): RunSink[] {
  * when the output folder cannot be written: what is complete by then is kept, and `resume` does the rest.
  */
 export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions): Promise<RunReport> {
-  const hub = SinkHub.of(sinksOf(options), pipeline, { ...waits(options), ...options.sinkLimits });
+  const hub = SinkHub.of(await sinksOf(options), pipeline, { ...waits(options), ...options.sinkLimits });
   const feed = await RunFeed.open(options.publish, plate);
   try {
     const report = await runPlan(pipeline, plate, options, feed, hub);

@@ -2,7 +2,8 @@
 // `--view` reads every option of every viewer, and says what is wrong with one that it does not take.
 
 import { describe, expect, test } from "vitest";
-import { parseViews, viewHelp } from "../../lib/cli/view-options.js";
+import { viewHelp } from "../../lib/cli/view-help.js";
+import { parseViews } from "../../lib/cli/view-options.js";
 import { isTilecastError } from "../../lib/errors.js";
 
 const message = (...texts: string[]): string => {
