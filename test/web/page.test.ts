@@ -127,8 +127,16 @@ print(json.dumps([int(ys[middle]), int(xs[middle]), int(len(ys))]))`,
     const { page } = await show(`${g.url}#well=O05&field=${index}`);
     await drawn(page);
     const at = await screenOf(page, [512, 512], x, y);
-    await page.mouse.click(at.x, at.y);
-    await page.getByRole("heading", { name: `Object ${row.label}` }).waitFor();
+    // Objects come after the image: until theirs have, there is nothing under the pointer.
+    const heading = page.getByRole("heading", { name: `Object ${row.label}` });
+    const chosen = async () => {
+      await page.mouse.click(at.x, at.y);
+      return heading.waitFor({ timeout: 2000 }).then(
+        () => true,
+        () => false,
+      );
+    };
+    await expect.poll(chosen, { timeout: 30_000, interval: 100 }).toBe(true);
     await page.locator("td[data-column=area]").waitFor();
     expect((await page.locator("td[data-column=area]").innerText()).replaceAll(",", "")).toBe(row.area);
     expect(await page.locator("td[data-column=site]").innerText()).toBe(row.site);
@@ -137,10 +145,10 @@ print(json.dumps([int(ys[middle]), int(xs[middle]), int(len(ys))]))`,
     await marked.waitFor();
     // Among others, too: the last of the largest.
     await page.getByRole("columnheader", { name: "area" }).getByRole("button").click();
-    await marked.waitFor();
-    const cells = await marked.locator("td").allInnerTexts();
-    expect(cells).toContain(row.well);
-    expect(cells.map((c) => c.replaceAll(",", ""))).toContain(row.area);
+    // The rows are drawn again when they are sorted.
+    await expect
+      .poll(async () => (await marked.locator("td").allInnerTexts()).map((c) => c.replaceAll(",", "")))
+      .toEqual(expect.arrayContaining([row.well, row.area]));
     // Back from the table to the image.
     await page.goBack();
     await page.locator(".image-canvas").waitFor();
