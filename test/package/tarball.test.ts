@@ -61,7 +61,7 @@ test("holds the compiled code, the page, the prebuilt addon, the viewers, the na
     /^native\/(CMakeLists\.txt|package\.json|src\/.*\.(cc|h|inc))$/,
     /^examples\/.*\.(mjs|js|ts|md|json)$/,
     /^docs\/[^/]+\.md$/,
-    /^dist\/page\/(index\.html|assets\/[^/]+\.(js|css|wasm|svg|woff2))$/,
+    /^dist\/page\/(index\.html|licenses\.md|assets\/[^/]+\.(js|css|wasm|svg|woff2))$/,
     /^viewers\/napari\/(README\.md|pyproject\.toml|tilecast_napari\/([a-z_]+\.py|napari\.yaml))$/,
     /^viewers\/fiji\/(README\.md|bin\/tilecast-fiji|target\/tilecast-fiji\.jar|target\/lib\/ij\.jar)$/,
   ];
