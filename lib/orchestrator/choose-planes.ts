@@ -5,7 +5,11 @@ import type { PlaneRef, Plate } from "../plates/plate.js";
 import type { Pipeline } from "./pipeline.js";
 
 /** Planes that the pipeline reads, and the ones it leaves out with the reason. */
-export function choosePlanes(pipeline: Pipeline, plate: Plate, wells: ReadonlySet<string> | null) {
+export function choosePlanes(
+  pipeline: Pick<Pipeline, "planes">,
+  plate: Plate,
+  wells: ReadonlySet<string> | null,
+) {
   const stacked = new Set<string>();
   const key = (p: PlaneRef) => `${p.timepoint}/${p.well}/${p.site}/${p.channel}`;
   for (const p of plate.planes) if (p.z_index !== null) stacked.add(key(p));

@@ -7,10 +7,16 @@ import { Axes, promote, pyramidLevels } from "./layout.js";
 import type { FieldLayout, ImageLayout, Output } from "./plan.js";
 import type { Stream, Value } from "./stream.js";
 
-/** A tile that will be written, before the plate's layout is known. */
-export interface PendingOutput {
-  readonly stream: Stream;
+/** An image or label image of one combination of components, before the plate's layout is known. */
+export interface Unplaced {
+  readonly stream: Pick<Stream, "well" | "site" | "channel" | "z" | "timepoint">;
   readonly label: string | null;
+  readonly value: Pick<Value, "dtype" | "height" | "width">;
+}
+
+/** A tile that will be written. */
+export interface PendingOutput extends Unplaced {
+  readonly stream: Stream;
   readonly value: Value;
 }
 
@@ -23,14 +29,14 @@ interface Extent {
 }
 
 /** Lays out the plate. Fields whose channels differ in size get the largest (smaller planes leave zeros), in dtype the common one. */
-export function layOut(plate: Plate, outputs: readonly PendingOutput[], levels: number | undefined) {
+export function layOut(plate: Plate, outputs: readonly Unplaced[], levels: number | undefined) {
   const axes = new Axes(
     plate,
     outputs.map((o) => ({ well: o.stream.well, site: o.stream.site, z_index: o.stream.z })),
   );
   const withT = new Set(outputs.map((o) => o.stream.timepoint)).size > 1;
   const withZ = axes.z.size > 1;
-  const imagePath = (o: PendingOutput) => {
+  const imagePath = (o: Unplaced) => {
     const field = axes.fieldPath(o.stream.well, o.stream.site);
     return o.label === null ? field : `${field}/labels/${o.label}`;
   };
@@ -59,7 +65,7 @@ export function layOut(plate: Plate, outputs: readonly PendingOutput[], levels: 
       }
     }
   }
-  const extentOf = (o: PendingOutput) => {
+  const extentOf = (o: Unplaced) => {
     const field = extents.get(axes.fieldPath(o.stream.well, o.stream.site)) as Extent;
     const own = extents.get(imagePath(o)) as Extent;
     return {
@@ -105,7 +111,7 @@ export function layOut(plate: Plate, outputs: readonly PendingOutput[], levels: 
         : [
             `In ${mixed} image${mixed === 1 ? "" : "s"} the channels differ in size or dtype: smaller planes are padded with zeros, dtypes promoted.`,
           ],
-    output(o: PendingOutput): Output {
+    output(o: Unplaced): Output {
       const e = extentOf(o);
       const lead = [
         ...(withT ? [axes.timepoints.get(o.stream.timepoint) ?? 0] : []),

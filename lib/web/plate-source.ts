@@ -2,13 +2,14 @@
 // A plate of TIFF files as OME-Zarr 0.5: metadata made from the catalogue, chunks decoded when they are asked for.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type DType, dtypeSize } from "../image/dtype.js";
+import { dtypeSize } from "../image/dtype.js";
 import { TilePool } from "../image/tile-pool.js";
-import { Axes, promote, pyramidLevels } from "../orchestrator/layout.js";
-import type { FieldLayout } from "../orchestrator/plan.js";
-import { type Contrast, writeField, writeImage, writePlate } from "../orchestrator/store-layout.js";
+import { choosePlanes } from "../orchestrator/choose-planes.js";
+import { layOut } from "../orchestrator/layout-plate.js";
+import type { FieldLayout, ImageLayout } from "../orchestrator/plan.js";
+import { writeField, writePlate } from "../orchestrator/store-layout.js";
 import type { PlaneRef, Plate } from "../plates/plate.js";
-import { type ArrayEncoding, type Axis, OmeZarrStore } from "../stores/ome-zarr.js";
+import { type ArrayEncoding, OmeZarrStore } from "../stores/ome-zarr.js";
 import { readTiffTile } from "../stores/tiff-tile.js";
 import { chunkBytes, emptyPixels, halve, type Raster } from "./pyramid.js";
 import { sendBytes } from "./send-bytes.js";
@@ -24,12 +25,10 @@ const encoding: ArrayEncoding = {
   separator: "/",
 };
 
+/** A field's image, and the planes in it by the indexes of its leading axes, joined by "/". */
 interface Field {
   readonly layout: FieldLayout;
-  readonly height: number;
-  readonly width: number;
-  readonly dtype: DType;
-  /** By the indexes of the leading axes, joined by "/". */
+  readonly image: ImageLayout;
   readonly planes: Map<string, PlaneRef>;
 }
 
@@ -38,20 +37,16 @@ export interface PlateSourceOptions {
   readonly cacheBytes?: number;
 }
 
-/** Planes that are read: slices where a channel has any, else what is stored, as a pipeline with `planes: "auto"` reads them. */
-function shown(plate: Plate): PlaneRef[] {
-  const stacks = new Set(plate.channels.filter((c) => c.zSlices.length > 0).map((c) => c.channel));
-  return plate.planes.filter((p) => p.z_index !== null || !stacks.has(p.channel));
-}
-
 export class PlateSource implements Source {
   readonly plate: Plate;
-  /** The planes that are shown. */
+  /** The planes that are shown: those that a pipeline with `planes: "auto"` reads. */
   readonly planes: readonly PlaneRef[];
   /** Fields by their path, `A/1/0`. */
-  readonly fields = new Map<string, Field>();
+  readonly #fields = new Map<string, Field>();
+  /** Files by path. A plate has tens of thousands: those of a field are made when one of them is asked for. */
   readonly #metadata = new Map<string, Uint8Array>();
-  readonly #pool: TilePool;
+  /** Made at the first plane that is decoded: many a source is never looked at. */
+  #pool: TilePool | undefined;
   readonly #cacheBytes: number;
   /** Decoded levels by plane and level, least recently used first. */
   readonly #cache = new Map<string, Promise<Raster>>();
@@ -61,70 +56,35 @@ export class PlateSource implements Source {
   constructor(plate: Plate, { cacheBytes = 512 * 2 ** 20 }: PlateSourceOptions = {}) {
     this.plate = plate;
     this.#cacheBytes = cacheBytes;
-    const planes = shown(plate);
-    this.planes = planes;
-    const axes = new Axes(plate, planes);
-    const withT = plate.timepoints.length > 1;
-    const withZ = axes.z.size > 1;
-    const names: Axis[] = [
-      ...(withT ? (["t"] as const) : []),
-      "c",
-      ...(withZ ? (["z"] as const) : []),
-      "y",
-      "x",
-    ];
-    const groups = new Map<string, PlaneRef[]>();
-    for (const plane of planes) {
-      const path = axes.fieldPath(plane.well, plane.site);
-      const group = groups.get(path);
-      if (group) group.push(plane);
-      else groups.set(path, [plane]);
+    this.planes = choosePlanes({ planes: "auto" }, plate, null).planes;
+    const unplaced = this.planes.map((plane) => ({
+      stream: { ...plane, z: plane.z_index },
+      label: null,
+      value: plane,
+    }));
+    const layout = layOut(plate, unplaced, undefined);
+    for (const field of layout.fields) {
+      // Labels apart, a field is one image.
+      const [image] = field.images;
+      if (image) this.#fields.set(field.path, { layout: field, image, planes: new Map() });
     }
-    let slotBytes = 4096;
-    for (const [path, group] of groups) {
-      const first = group[0] as PlaneRef;
-      const height = Math.max(...group.map((p) => p.height));
-      const width = Math.max(...group.map((p) => p.width));
-      const dtype = group.map((p) => p.dtype).reduce(promote);
-      for (const p of group) slotBytes = Math.max(slotBytes, p.height * p.width * dtypeSize(p.dtype));
-      const shape = [
-        ...(withT ? [axes.timepoints.size] : []),
-        axes.channels.size,
-        ...(withZ ? [axes.z.size] : []),
-        height,
-        width,
-      ];
-      const index = (p: PlaneRef) =>
-        [
-          ...(withT ? [axes.timepoints.get(p.timepoint)] : []),
-          axes.channels.get(p.channel),
-          ...(withZ ? [p.z_index === null ? 0 : axes.z.get(p.z_index)] : []),
-        ].join("/");
-      const image = { path, label: null, axes: names, shape, dtype, levels: pyramidLevels(height, width) };
-      this.fields.set(path, {
-        layout: { well: first.well, site: first.site, path, images: [image] },
-        height,
-        width,
-        dtype,
-        planes: new Map(group.map((p) => [index(p), p])),
-      });
+    for (const [i, plane] of this.planes.entries()) {
+      const { image, lead } = layout.output(unplaced[i] as (typeof unplaced)[number]);
+      this.#fields.get(image)?.planes.set(lead.join("/"), plane);
     }
-    this.#pool = TilePool.create({ slotBytes, slots: 4 });
-    this.describe([]);
+    this.#describe((store) => writePlate(store, plate, layout, []));
   }
 
-  /** Makes the metadata; once more when display ranges are known. */
-  describe(contrast: readonly Contrast[]): void {
+  #describe(write: (store: OmeZarrStore) => void): void {
     const store = new OmeZarrStore("/", encoding);
-    const fields = [...this.fields.values()].map((f) => f.layout);
-    const files = store.collect(() => {
-      writePlate(store, this.plate, { fields }, []);
-      for (const field of fields) {
-        writeField(store, this.plate, field);
-        if (contrast.length > 0) writeImage(store, this.plate, field, contrast);
-      }
-    });
-    for (const { path, text } of files) this.#metadata.set(path.slice(1), Buffer.from(text));
+    for (const { path, text } of store.collect(() => write(store)))
+      this.#metadata.set(path.slice(1), Buffer.from(text));
+  }
+
+  #file(key: string, field: Field | undefined): Uint8Array | undefined {
+    if (field !== undefined && !this.#metadata.has(`${field.layout.path}/zarr.json`))
+      this.#describe((store) => writeField(store, this.plate, field.layout));
+    return this.#metadata.get(key);
   }
 
   async serve(
@@ -133,26 +93,25 @@ export class PlateSource implements Source {
     parts: readonly string[],
   ): Promise<boolean> {
     const key = parts.join("/");
-    const metadata = this.#metadata.get(key);
+    // row/column/field/level/c/<lead>/y/x
+    const field = this.#fields.get(parts.slice(0, 3).join("/"));
+    const metadata = this.#file(key, field);
     if (metadata !== undefined) {
       sendBytes(request, response, metadata, { contentType: "application/json", maxAge: 0 });
       return true;
     }
-    // row/column/field/level/c/<lead>/y/x
-    const field = this.fields.get(parts.slice(0, 3).join("/"));
     if (field === undefined || parts[4] !== "c" || !parts.slice(5).every((n) => /^\d{1,7}$/.test(n)))
       return false;
-    const [image] = field.layout.images;
+    const { image } = field;
     const level = Number(parts[3]);
-    if (image === undefined || !/^\d+$/.test(parts[3] as string) || level >= image.levels) return false;
+    if (!/^\d+$/.test(parts[3] as string) || level >= image.levels) return false;
     const lead = parts.slice(5, -2);
-    if (lead.length !== image.shape.length - 2) return false;
     const plane = field.planes.get(lead.join("/"));
     if (plane === undefined) return false;
     const raster = await this.#level(field, plane, level);
     const [row, column] = parts.slice(-2).map(Number) as [number, number];
     const edge: [number, number] = [Math.min(chunk, raster.height), Math.min(chunk, raster.width)];
-    const bytes = chunkBytes(raster, field.dtype, edge, row, column);
+    const bytes = chunkBytes(raster, image.dtype, edge, row, column);
     if (bytes === undefined) return false;
     const etag = `"${plane.mtimeMs.toString(36)}-${plane.bytes.toString(36)}"`;
     sendBytes(request, response, bytes, { contentType: "application/octet-stream", maxAge: 60, etag });
@@ -171,7 +130,7 @@ export class PlateSource implements Source {
     const made =
       level === 0
         ? this.#decode(field, plane)
-        : this.#level(field, plane, level - 1).then((upper) => halve(upper, field.dtype));
+        : this.#level(field, plane, level - 1).then((upper) => halve(upper, field.image.dtype));
     this.#cache.set(key, made);
     made.then(
       ({ pixels }) => this.#keep(key, pixels.byteLength),
@@ -194,11 +153,18 @@ export class PlateSource implements Source {
     }
   }
 
+  /** Of the largest plane, in its own dtype. */
+  #slotBytes(): number {
+    return this.planes.reduce((most, p) => Math.max(most, p.height * p.width * dtypeSize(p.dtype)), 4096);
+  }
+
   async #decode(field: Field, plane: PlaneRef): Promise<Raster> {
+    this.#pool ??= TilePool.create({ slotBytes: this.#slotBytes(), slots: 4 });
     using tile = await readTiffTile(plane.path, this.#pool, { page: plane.page, sample: plane.sample });
     const [h, w] = tile.shape as readonly [number, number];
     const view = tile.view();
-    const { height, width, dtype } = field;
+    const { dtype } = field.image;
+    const [height, width] = field.image.shape.slice(-2) as [number, number];
     if (h === height && w === width && tile.dtype === dtype) return { height, width, pixels: view.slice() };
     const pixels = emptyPixels(dtype, height * width) as Float64Array;
     const rows = Math.min(h, height);
@@ -212,6 +178,6 @@ export class PlateSource implements Source {
   async close(): Promise<void> {
     await Promise.allSettled(this.#cache.values());
     this.#cache.clear();
-    this.#pool.close();
+    this.#pool?.close();
   }
 }
