@@ -27,7 +27,10 @@ export interface Launch {
 export interface InstanceManagerOptions {
   readonly endpoint: Endpoint | EndpointOptions;
   /** The command for this endpoint; `journal` is the file to report progress of the start to. Without it nothing is ever started. */
-  readonly launch?: (context: { readonly endpoint: Endpoint; readonly journal: string }) => Launch;
+  readonly launch?: (context: {
+    readonly endpoint: Endpoint;
+    readonly journal: string;
+  }) => Launch | Promise<Launch>;
   /** Why a server that answers is not the one wanted, e.g. another application's; `undefined` when it is. */
   readonly reject?: (pong: Pong) => string | undefined;
   readonly pingTimeoutMs?: number;
@@ -137,7 +140,7 @@ export class InstanceManager {
     ensureSocketDir(this.endpoint);
     const dir = dirname(this.endpoint.startupLockPath);
     const journal = join(dir, `startup-${this.endpoint.port}-${randomUUID()}.jsonl`);
-    const given = launch({ endpoint: this.endpoint, journal });
+    const given = await launch({ endpoint: this.endpoint, journal });
     const logFile = given.logFile ?? join(dir, `server-${this.endpoint.port}.log`);
     mkdirSync(dirname(logFile), { recursive: true, mode: 0o700 });
     const log = openSync(logFile, "w", 0o600);

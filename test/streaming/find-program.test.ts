@@ -27,6 +27,7 @@ const names = [
 
 beforeEach(() => {
   for (const name of names) vi.stubEnv(name, "");
+  vi.stubEnv("HOME", folder());
 });
 afterEach(() => {
   vi.unstubAllEnvs();

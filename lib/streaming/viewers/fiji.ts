@@ -19,7 +19,7 @@ export interface FijiOptions extends ViewerOptions {
   readonly autoContrast?: boolean;
 }
 
-async function launch(endpoint: Endpoint, options: FijiOptions): Promise<(journal: string) => Launch> {
+async function launch(endpoint: Endpoint, journal: string, options: FijiOptions): Promise<Launch> {
   if (options.flavour === "openhcs")
     throw viewerMissing(
       `OpenHCS's Fiji viewer does not run on port ${endpoint.port}, and OpenHCS has to start it.`,
@@ -34,7 +34,7 @@ async function launch(endpoint: Endpoint, options: FijiOptions): Promise<(journa
     ]);
   requireDisplay("ImageJ");
   const { java, classPath, fiji } = found.value;
-  return (journal) => ({
+  return {
     command: java,
     args: [
       ...(fiji === null ? [] : [`-Dplugins.dir=${fiji}`]),
@@ -42,7 +42,7 @@ async function launch(endpoint: Endpoint, options: FijiOptions): Promise<(journa
       ...["--port", String(endpoint.port), "--transport", endpoint.mode, "--startup-status", journal],
       ...(options.memoryBudget === undefined ? [] : ["--memory-budget", String(options.memoryBudget)]),
     ],
-  });
+  };
 }
 
 /** ImageJ or Fiji on its port (5565). */
@@ -55,7 +55,7 @@ export function fiji(options: FijiOptions = {}): Viewer<FijiOptions> {
       ...(options.lut === undefined ? {} : { colormap: options.lut }),
       ...(options.autoContrast === undefined ? {} : { autoContrast: options.autoContrast }),
     },
-    launch: (endpoint) => launch(endpoint, options),
+    launch: (endpoint, journal) => launch(endpoint, journal, options),
   };
   return new Viewer(kind, options);
 }

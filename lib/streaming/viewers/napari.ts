@@ -20,7 +20,7 @@ const install = (packages: string): string[] => [
   "then: export TILECAST_VIEWERS_PYTHON=~/napari/bin/python",
 ];
 
-async function launchOwn(endpoint: Endpoint, options: NapariOptions): Promise<(journal: string) => Launch> {
+async function launchOwn(endpoint: Endpoint, journal: string, options: NapariOptions): Promise<Launch> {
   const found = await findPython(["napari", "pyzmq", "numpy", "Qt"], options.python, ["tilecast-napari"]);
   if (!found.ok)
     throw viewerMissing(
@@ -32,7 +32,7 @@ async function launchOwn(endpoint: Endpoint, options: NapariOptions): Promise<(j
   const { python, versions } = found.value;
   // Where the package is not installed, the copy that tilecast ships is used.
   const path = [join(packageRoot, "viewers", "napari"), process.env.PYTHONPATH].filter(Boolean);
-  return (journal) => ({
+  return {
     command: python,
     args: [
       ...["-m", "tilecast_napari", "--port", String(endpoint.port), "--transport", endpoint.mode],
@@ -40,13 +40,10 @@ async function launchOwn(endpoint: Endpoint, options: NapariOptions): Promise<(j
       ...(options.memoryBudget === undefined ? [] : ["--memory-budget", String(options.memoryBudget)]),
     ],
     ...(versions["tilecast-napari"] === undefined ? { env: { PYTHONPATH: path.join(":") } } : {}),
-  });
+  };
 }
 
-async function launchOpenhcs(
-  endpoint: Endpoint,
-  options: NapariOptions,
-): Promise<(journal: string) => Launch> {
+async function launchOpenhcs(endpoint: Endpoint, options: NapariOptions): Promise<Launch> {
   const found = await findPython(["openhcs", "napari", "Qt"], options.python);
   if (!found.ok)
     throw viewerMissing(
@@ -57,7 +54,7 @@ async function launchOpenhcs(
   requireDisplay("napari");
   const title = "OpenHCS Napari Visualization";
   const mode = endpoint.mode === "ipc" ? "IPC" : "TCP";
-  return () => ({
+  return {
     command: found.value.python,
     args: [
       "-c",
@@ -66,7 +63,7 @@ async function launchOpenhcs(
         `run(${endpoint.port}, ${JSON.stringify(title)}, False, None, TransportMode.${mode})`,
     ],
     env: { QT_X11_NO_MITSHM: "1" },
-  });
+  };
 }
 
 /** napari on its port (5555). */
@@ -79,8 +76,10 @@ export function napari(options: NapariOptions = {}): Viewer<NapariOptions> {
       modes: { channel: "layer", ...options.modes },
       ...(options.colormap === undefined ? {} : { colormap: options.colormap }),
     },
-    launch: (endpoint) =>
-      options.flavour === "openhcs" ? launchOpenhcs(endpoint, options) : launchOwn(endpoint, options),
+    launch: (endpoint, journal) =>
+      options.flavour === "openhcs"
+        ? launchOpenhcs(endpoint, options)
+        : launchOwn(endpoint, journal, options),
   };
   return new Viewer(kind, options);
 }

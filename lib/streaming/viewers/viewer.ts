@@ -65,7 +65,7 @@ export interface ViewerKind {
   /** How it lays out what it gets. */
   readonly display: DisplayOptions;
   /** Finds what is needed to start it. Throws ERR_VIEWER with every place that was tried, and advice. */
-  readonly launch: (endpoint: Endpoint) => Promise<(journal: string) => Launch>;
+  readonly launch: (endpoint: Endpoint, journal: string) => Promise<Launch>;
 }
 
 /** Why a window cannot open where DISPLAY is left from a session that has ended, which Qt and Java say at length, or not at all. */
@@ -104,25 +104,18 @@ export class Viewer<Options extends ViewerOptions = ViewerOptions> {
    * ERR_TIMEOUT and ERR_CANCELLED.
    */
   async start({ signal, onStatus }: StartOptions = {}): Promise<Instance> {
-    const manager = (launch?: (journal: string) => Launch) =>
-      new InstanceManager({
-        endpoint: this.endpoint,
-        startTimeoutMs: this.options.startTimeoutMs ?? 60_000,
-        reject: (pong) => this.#reject(pong),
-        ...(onStatus ? { onStatus: (status) => onStatus(status.message ?? status.phase) } : {}),
-        ...(launch ? { launch: ({ journal }) => launch(journal) } : {}),
-      });
-    const options = signal ? { signal } : {};
-    const found = await manager().check(options);
-    // What cannot be started over is told before anything is looked for that would start it.
-    if (found.state !== "absent" && found.state !== "stale" && found.state !== "starting")
-      return await manager().connect(options);
-    const launch = await this.kind.launch(this.endpoint);
+    const manager = new InstanceManager({
+      endpoint: this.endpoint,
+      startTimeoutMs: this.options.startTimeoutMs ?? 60_000,
+      reject: (pong) => this.#reject(pong),
+      ...(onStatus ? { onStatus: (status) => onStatus(status.message ?? status.phase) } : {}),
+      launch: ({ journal }) => this.kind.launch(this.endpoint, journal),
+    });
     try {
-      return await manager(launch).ensure(options);
+      return await manager.ensure(signal ? { signal } : {});
     } catch (error) {
       if (!(error instanceof TilecastError) || error.code !== "ERR_INSTANCE") throw error;
-      const after = await manager().check();
+      const after = await manager.check();
       // What has the port is not ours to explain away; a process that ended while it started is the viewer's own failure.
       if (after.state === "foreign" || after.state === "hung") throw error;
       throw new TilecastError("ERR_VIEWER", `${this.name} did not start: ${displayHint()}${error.message}`, {
