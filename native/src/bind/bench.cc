@@ -28,7 +28,7 @@ double ToNumber(const Napi::Value& value, const char* name, double max) {
 }
 
 uint64_t ToBytes(const Napi::Value& value, const char* name) {
-  return static_cast<uint64_t>(ToNumber(value, name, 9007199254740991.0));
+  return static_cast<uint64_t>(ToNumber(value, name, kMaxInteger));
 }
 
 std::string ToText(const Napi::Value& value, const char* name) {

@@ -17,16 +17,6 @@
 namespace tilecast::bind {
 namespace {
 
-constexpr double kMaxInteger = 9007199254740991.0;
-
-uint64_t ToOffset(const Napi::Value& value, const char* name) {
-  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
-  if (!(number >= 0) || number > kMaxInteger || std::floor(number) != number) {
-    throw InvalidArgument(value.Env(), std::string(name) + " must be an integer of at least 0");
-  }
-  return static_cast<uint64_t>(number);
-}
-
 // What all of them do: read as far as the parts go.
 class PartsWorker : public PromiseWorker {
  protected:
@@ -264,7 +254,7 @@ FileParts ToParts(const Napi::Object& o) {
   FileParts file;
   if (!o.Get("name").IsString()) throw InvalidArgument(env, "name must be a string");
   file.name = o.Get("name").As<Napi::String>().Utf8Value();
-  file.size = ToOffset(o.Get("size"), "size");
+  file.size = static_cast<uint64_t>(ToInteger(o.Get("size"), "size"));
   if (!o.Get("offsets").IsArray() || !o.Get("parts").IsArray()) {
     throw InvalidArgument(env, "offsets and parts must be arrays");
   }
@@ -279,7 +269,7 @@ FileParts ToParts(const Napi::Object& o) {
       throw InvalidArgument(env, "every part must be a Uint8Array");
     }
     const auto array = bytes.As<Napi::Uint8Array>();
-    const uint64_t offset = ToOffset(offsets.Get(i), "every offset");
+    const auto offset = static_cast<uint64_t>(ToInteger(offsets.Get(i), "every offset"));
     const uint64_t n = array.ByteLength();
     if (offset < end || offset > file.size || n > file.size - offset) {
       throw InvalidArgument(env, "parts must be ascending, without overlaps, inside the file");

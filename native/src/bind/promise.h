@@ -17,6 +17,9 @@ inline Napi::Error InvalidArgument(Napi::Env env, const std::string& message) {
   return ToJs(env, Error(Code::kInvalidArgument, message));
 }
 
+// The largest integer that JavaScript counts exactly.
+inline constexpr double kMaxInteger = 9007199254740991.0;
+
 inline uint32_t ToUint32(const Napi::Value& value, const char* name, uint32_t max) {
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
   if (!(number >= 0) || number > max || std::floor(number) != number) {
@@ -24,6 +27,15 @@ inline uint32_t ToUint32(const Napi::Value& value, const char* name, uint32_t ma
                           std::string(name) + " must be an integer of 0 to " + std::to_string(max));
   }
   return static_cast<uint32_t>(number);
+}
+
+// From 0 to kMaxInteger.
+inline int64_t ToInteger(const Napi::Value& value, const char* name) {
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (!(number >= 0) || number > kMaxInteger || std::floor(number) != number) {
+    throw InvalidArgument(value.Env(), std::string(name) + " must be an integer of at least 0");
+  }
+  return static_cast<int64_t>(number);
 }
 
 // A promise that work on a libuv thread settles. Subclasses keep what the work needs and makes; an

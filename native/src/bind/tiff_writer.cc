@@ -18,7 +18,6 @@ namespace {
 
 constexpr uint32_t kMaxSide = std::numeric_limits<int32_t>::max();
 constexpr uint32_t kMaxThreads = 1024;
-constexpr double kMaxInteger = 9007199254740991.0;
 
 // Outlives the JavaScript object while a thread works on it.
 struct State {

@@ -18,15 +18,6 @@ namespace tilecast::bind {
 namespace {
 
 constexpr napi_type_tag kTag = {0x7a61727261727261ull, 0x74696c6563617374ull};
-constexpr double kMaxInteger = 9007199254740991.0;
-
-int64_t ToInt64(const Napi::Value& value, const char* name) {
-  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
-  if (!(number >= 0) || number > kMaxInteger || std::floor(number) != number) {
-    throw InvalidArgument(value.Env(), std::string(name) + " must be an integer of at least 0");
-  }
-  return static_cast<int64_t>(number);
-}
 
 std::vector<int64_t> ToIntegers(const Napi::Value& value, const char* name) {
   if (!value.IsArray()) {
@@ -34,7 +25,7 @@ std::vector<int64_t> ToIntegers(const Napi::Value& value, const char* name) {
   }
   const auto array = value.As<Napi::Array>();
   std::vector<int64_t> out(array.Length());
-  for (uint32_t i = 0; i < array.Length(); ++i) out[i] = ToInt64(array.Get(i), name);
+  for (uint32_t i = 0; i < array.Length(); ++i) out[i] = ToInteger(array.Get(i), name);
   return out;
 }
 
@@ -303,8 +294,8 @@ class ZarrArrayObject : public Napi::ObjectWrap<ZarrArrayObject> {
       const Loan loan{ToUint32(info[1], "slot", pool->slots() - 1),
                       ToUint32(info[2], "generation", max)};
       return (new ReadZarrPlaneWorker(env, std::move(pool), loan, array_, ToIndex(info[3]),
-                                      ToInt64(info[4], "y"), ToInt64(info[5], "x"),
-                                      ToInt64(info[6], "height"), ToInt64(info[7], "width"),
+                                      ToInteger(info[4], "y"), ToInteger(info[5], "x"),
+                                      ToInteger(info[6], "height"), ToInteger(info[7], "width"),
                                       info[8]))
           ->Start();
     });
