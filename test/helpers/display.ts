@@ -2,39 +2,33 @@
 // An X display of the tests' own (Xvfb), so that viewers can open their windows anywhere.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+import { ended } from "./ended.js";
 
-export interface Display extends AsyncDisposable {
-  /** Value of DISPLAY, e.g. `:101`. */
-  readonly name: string;
-}
+export class Display implements AsyncDisposable {
+  private constructor(
+    readonly child: ChildProcess,
+    /** Value of DISPLAY, e.g. `:101`. */
+    readonly name: string,
+  ) {}
 
-/** Starts Xvfb on a free display number, which it chooses itself. Rejects where Xvfb is not installed. */
-export async function startDisplay(width = 1400, height = 1000): Promise<Display> {
-  const server: ChildProcess = spawn(
-    "Xvfb",
-    ["-displayfd", "3", "-screen", "0", `${width}x${height}x24`, "-nolisten", "tcp"],
-    { stdio: ["ignore", "ignore", "ignore", "pipe"] },
-  );
-  const ended = once(server, "close");
-  const number = await Promise.race([
-    (async () => {
+  /** On a number that the server picks. Rejects where Xvfb is not installed. */
+  static async open(): Promise<Display> {
+    const child = spawn("Xvfb", ["-displayfd", "3", "-screen", "0", "1400x1000x24", "-nolisten", "tcp"], {
+      stdio: ["ignore", "ignore", "ignore", "pipe"],
+    });
+    const number = await new Promise<string>((resolve, reject) => {
       let text = "";
-      for await (const chunk of server.stdio[3] as NodeJS.ReadableStream) {
-        text += chunk;
-        if (text.includes("\n")) return text.trim();
-      }
-      throw new Error("Xvfb ended before it had a display");
-    })(),
-    once(server, "error").then(([error]) => {
-      throw error;
-    }),
-  ]);
-  return {
-    name: `:${number}`,
-    async [Symbol.asyncDispose]() {
-      server.kill();
-      await ended;
-    },
-  };
+      child.stdio[3]?.on("data", (d) => {
+        text += d;
+        if (text.includes("\n")) resolve(text.trim());
+      });
+      child.once("error", reject);
+      child.once("exit", (code) => reject(new Error(`Xvfb ended with ${code}`)));
+    });
+    return new Display(child, `:${number}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await ended(this.child, () => this.child.kill());
+  }
 }

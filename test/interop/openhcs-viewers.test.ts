@@ -16,7 +16,7 @@ import { encodeFreehandRoi, encodePointRoi, encodeRoi } from "../../lib/streamin
 import { NullReceiver } from "../../lib/streaming/receiver.js";
 import { ViewerStream } from "../../lib/streaming/viewer-stream.js";
 import { planeOf, type ReceivedItem } from "../../lib/streaming/wire-reader.js";
-import { type Display, startDisplay } from "../helpers/display.js";
+import { Display } from "../helpers/display.js";
 import { needsPeer, viewersPython } from "../helpers/shared.js";
 import { PythonWorker } from "../runtime/peers.js";
 import { blur, expected, plane, planeBytes } from "../streaming/senders.js";
@@ -50,7 +50,7 @@ describe("our stream to OpenHCS's napari server", () => {
   beforeAll(async () => {
     if (path === undefined) return;
     mkdirSync(endpoint.socketDir, { recursive: true, mode: 0o700 });
-    display = await startDisplay();
+    display = await Display.open();
     server = spawn(path, [program, "napari", `${endpoint.port}`, join(home, "napari.log")], {
       env: { ...process.env, DISPLAY: display.name, QT_QPA_PLATFORM: "xcb", LIBGL_ALWAYS_SOFTWARE: "1" },
       stdio: ["ignore", "pipe", "pipe"],

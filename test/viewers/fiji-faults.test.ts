@@ -11,11 +11,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { readPickle } from "../../lib/runtime/pickle-reader.js";
 import { pause } from "../../lib/runtime/zmq.js";
 import { ViewerStream } from "../../lib/streaming/viewer-stream.js";
+import { Display } from "../helpers/display.js";
+import { ended } from "../helpers/ended.js";
 import { temporaryFolders } from "../helpers/folder.js";
 import { needsPeer, viewersPython } from "../helpers/shared.js";
 import { PythonWorker } from "../runtime/peers.js";
 import { exchange, FijiProcess, fijiLauncher, item, metadata, shm } from "./fiji-viewer.js";
-import { Display, ended } from "./napari-viewer.js";
 
 const launcher = fijiLauncher();
 const folder = temporaryFolders();

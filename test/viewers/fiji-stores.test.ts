@@ -3,10 +3,10 @@
 
 import { rmSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Display } from "../helpers/display.js";
 import { temporaryFolders } from "../helpers/folder.js";
 import { needsPeer, python, runPython } from "../helpers/shared.js";
 import { exchange, FijiProcess, fijiLauncher, item, metadata, shm } from "./fiji-viewer.js";
-import { Display } from "./napari-viewer.js";
 
 const launcher = fijiLauncher();
 const folder = temporaryFolders();

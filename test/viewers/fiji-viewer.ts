@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Builds the receiver for ImageJ and starts it, on a display or without one, each with a home folder of its own.
 
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Request } from "zeromq";
-import { ZmqClient } from "../../lib/runtime/client.js";
-import { Endpoint, zmqConfigs } from "../../lib/runtime/endpoint.js";
-import { asDict } from "../../lib/runtime/message-schema.js";
 import type { PickleValue } from "../../lib/runtime/pickle-value.js";
-import { pause } from "../../lib/runtime/zmq.js";
+import { ended } from "../helpers/ended.js";
 import { leftOut, repository } from "../helpers/shared.js";
-import { ended } from "./napari-viewer.js";
+import { newJournal, type Reply, ViewerProcess } from "./viewer-process.js";
 
 const folder = join(repository, "viewers", "fiji");
 
@@ -51,31 +48,11 @@ export interface PlaneRead {
   readonly pixels: Uint8Array | Uint16Array | Float32Array;
 }
 
-type Reply = { readonly [key: string]: unknown };
-
 /** One viewer process. */
-export class FijiProcess implements AsyncDisposable {
-  readonly endpoint: Endpoint;
-  readonly client: ZmqClient;
-  stderr = "";
-
-  private constructor(
-    readonly child: ChildProcess,
-    readonly home: string,
-    port: number,
-    readonly journal: string,
-  ) {
-    const config = { ...zmqConfigs.tilecast, ipcSocketDir: join(home, ".tilecast", "ipc") };
-    this.endpoint = new Endpoint({ port, config, mode: "ipc" });
-    this.client = new ZmqClient({ endpoint: this.endpoint });
-    child.stderr?.on("data", (d) => {
-      this.stderr += d;
-    });
-  }
-
+export class FijiProcess extends ViewerProcess {
   /** Starts it, without waiting. */
   static spawn({ launcher, display, home, port = 5565, args = [] }: FijiStart): FijiProcess {
-    const journal = join(home, `startup-${Date.now()}-${Math.random().toString(36).slice(2)}.jsonl`);
+    const journal = newJournal(home);
     const mode = display === undefined ? ["--headless"] : [];
     const { DISPLAY: _, ...env } = process.env;
     const child = spawn(launcher, ["--port", String(port), "--startup-status", journal, ...mode, ...args], {
@@ -96,35 +73,6 @@ export class FijiProcess implements AsyncDisposable {
     const viewer = FijiProcess.spawn(options);
     await viewer.ready();
     return viewer;
-  }
-
-  phases(): { readonly phase: string; readonly message: string }[] {
-    if (!existsSync(this.journal)) return [];
-    const lines = readFileSync(this.journal, "utf8").split("\n").slice(0, -1);
-    return lines.map((line) => JSON.parse(line));
-  }
-
-  async ready(): Promise<void> {
-    while (!this.phases().some(({ phase }) => phase === "server_ready")) {
-      if (this.child.exitCode !== null || this.child.signalCode !== null)
-        throw new Error(`the viewer ended before it was ready: ${this.stderr}`);
-      await pause(50);
-    }
-  }
-
-  /** A control; returns the reply whatever its status. */
-  async ask(type: string, payload?: PickleValue): Promise<Reply> {
-    const message = { type, ...(payload !== undefined && { payload }) };
-    return asDict(await this.client.call(message, { timeoutMs: 60_000 })) ?? {};
-  }
-
-  /** Asks until everything that was sent is drawn. */
-  async settle(): Promise<Reply> {
-    for (;;) {
-      const reply = await this.ask("settle");
-      if (reply.settle_phase !== "running") return reply;
-      await pause(20);
-    }
   }
 
   async readPlane(payload: PickleValue): Promise<PlaneRead> {
@@ -159,7 +107,7 @@ export class FijiProcess implements AsyncDisposable {
     return ended(this.child, () => this.child.kill());
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  override async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 }

@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { fromArrayBuffer } from "geotiff";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ViewerStream, type ViewerStreamOptions } from "../../lib/streaming/viewer-stream.js";
+import { Display } from "../helpers/display.js";
 import { temporaryFolders } from "../helpers/folder.js";
 import { needsData, needsPeer, shared } from "../helpers/shared.js";
 import { FijiProcess, fijiLauncher } from "./fiji-viewer.js";
-import { Display } from "./napari-viewer.js";
 
 const launcher = fijiLauncher();
 const folder = temporaryFolders();

@@ -11,9 +11,11 @@ import { Endpoint, zmqConfigs } from "../../lib/runtime/endpoint.js";
 import { pause } from "../../lib/runtime/zmq.js";
 import type { PlanePayload, Producer } from "../../lib/streaming/payload.js";
 import { ViewerStream, type ViewerStreamOptions } from "../../lib/streaming/viewer-stream.js";
+import { Display } from "../helpers/display.js";
+import { ended } from "../helpers/ended.js";
 import { temporaryFolders } from "../helpers/folder.js";
 import { needsPeer, repository } from "../helpers/shared.js";
-import { Display, ended, NapariProcess, napariPython } from "./napari-viewer.js";
+import { NapariProcess, napariPython } from "./napari-viewer.js";
 
 const program = napariPython();
 // Starting napari takes seconds, on a loaded machine tens of them.
@@ -264,7 +266,7 @@ describe("when things go wrong with the napari viewer", () => {
     }
     stream.send(await plane(pool, 42));
     await stream.drain();
-    expect(await viewer.settle()).toBe("complete");
+    expect((await viewer.settle()).settle_phase).toBe("complete");
     const { bytes } = await viewer.readPlane(routeKey, { z_index: 42 });
     expect(bytes.readUInt16LE(0)).toBe(42);
     expect(namesOf(pool).filter((name) => /-x\d+$/.test(name))).toEqual([]);
@@ -312,7 +314,7 @@ describe("when things go wrong with the napari viewer", () => {
       true,
       [7, 7],
     ]);
-    expect(await viewer.settle()).toBe("complete");
+    expect((await viewer.settle()).settle_phase).toBe("complete");
     const { layers } = (await viewer.ask("state")) as { layers: { [key: string]: unknown }[] };
     const route = "origin_pipeline_kind_main_projection_main_step_0_name_Blur";
     expect(layers.map((l) => [l.route_key, l.title, l.kind, l.planes, l.items])).toEqual([

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Starts a display and tilecast's napari viewer on it, as a user's machine has them, each viewer with a home folder of its own.
+// Starts tilecast's napari viewer on a display, as a user's machine has it, each viewer with a home folder of its own.
 
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { ZmqClient } from "../../lib/runtime/client.js";
-import { Endpoint, zmqConfigs } from "../../lib/runtime/endpoint.js";
 import { asDict } from "../../lib/runtime/message-schema.js";
-import type { PickleValue } from "../../lib/runtime/pickle-value.js";
-import { pause } from "../../lib/runtime/zmq.js";
+import { ended } from "../helpers/ended.js";
 import { leftOut, repository, viewersPython } from "../helpers/shared.js";
+import { newJournal, type Reply, ViewerProcess } from "./viewer-process.js";
 
 /** A Python with napari, where there are also Xvfb and the package; `undefined`, with a printed line, otherwise. */
 export function napariPython(): string | undefined {
@@ -26,45 +24,6 @@ export function napariPython(): string | undefined {
   return undefined;
 }
 
-/** A display of its own; the server picks the number. */
-export class Display implements AsyncDisposable {
-  private constructor(
-    readonly child: ChildProcess,
-    readonly name: string,
-  ) {}
-
-  static async open(): Promise<Display> {
-    const child = spawn("Xvfb", ["-displayfd", "3", "-screen", "0", "1400x1000x24", "-nolisten", "tcp"], {
-      stdio: ["ignore", "ignore", "ignore", "pipe"],
-    });
-    const number = await new Promise<string>((resolve, reject) => {
-      let text = "";
-      child.stdio[3]?.on("data", (d) => {
-        text += d;
-        if (text.includes("\n")) resolve(text.trim());
-      });
-      child.once("error", reject);
-      child.once("exit", (code) => reject(new Error(`Xvfb ended with ${code}`)));
-    });
-    return new Display(child, `:${number}`);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await ended(this.child, () => this.child.kill());
-  }
-}
-
-/** Resolves with the exit code (or the signal's name) of a process that is told to end. */
-export async function ended(child: ChildProcess, tell?: () => void): Promise<number | string> {
-  const over = () => child.exitCode ?? child.signalCode;
-  const before = over();
-  if (before !== null) return before;
-  const end = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  tell?.();
-  await end;
-  return over() as number | string;
-}
-
 export interface NapariStart {
   readonly python: string;
   readonly display: string;
@@ -75,28 +34,10 @@ export interface NapariStart {
 }
 
 /** One viewer process. */
-export class NapariProcess implements AsyncDisposable {
-  readonly endpoint: Endpoint;
-  readonly client: ZmqClient;
-  stderr = "";
-
-  private constructor(
-    readonly child: ChildProcess,
-    readonly home: string,
-    port: number,
-    readonly journal: string,
-  ) {
-    const config = { ...zmqConfigs.tilecast, ipcSocketDir: join(home, ".tilecast", "ipc") };
-    this.endpoint = new Endpoint({ port, config, mode: "ipc" });
-    this.client = new ZmqClient({ endpoint: this.endpoint });
-    child.stderr?.on("data", (d) => {
-      this.stderr += d;
-    });
-  }
-
+export class NapariProcess extends ViewerProcess {
   /** Starts it, without waiting. */
   static spawn({ python, display, home, port = 5555, args = [] }: NapariStart): NapariProcess {
-    const journal = join(home, `startup-${Date.now()}-${Math.random().toString(36).slice(2)}.jsonl`);
+    const journal = newJournal(home);
     const child = spawn(
       python,
       ["-m", "tilecast_napari", "--port", String(port), "--startup-status", journal, ...args],
@@ -124,42 +65,9 @@ export class NapariProcess implements AsyncDisposable {
     return viewer;
   }
 
-  phases(): { readonly phase: string; readonly message: string }[] {
-    if (!existsSync(this.journal)) return [];
-    return readFileSync(this.journal, "utf8")
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line));
-  }
-
-  async ready(): Promise<void> {
-    while (!this.phases().some(({ phase }) => phase === "server_ready")) {
-      if (this.child.exitCode !== null || this.child.signalCode !== null)
-        throw new Error(`the viewer ended before it was ready: ${this.stderr}`);
-      await pause(50);
-    }
-  }
-
-  /** A control; returns the reply whatever its status. */
-  async ask(type: string, payload?: PickleValue): Promise<{ readonly [key: string]: unknown }> {
-    const reply = await this.client.call(
-      { type, ...(payload !== undefined && { payload }) },
-      { timeoutMs: 30_000 },
-    );
-    return asDict(reply) ?? {};
-  }
-
   /** What the pong says under `tilecast`. */
-  async status(): Promise<{ readonly [key: string]: unknown }> {
+  async status(): Promise<Reply> {
     return asDict((await this.ask("ping")).tilecast) ?? {};
-  }
-
-  async settle(): Promise<string> {
-    while (true) {
-      const { settle_phase: phase } = await this.ask("settle");
-      if (phase !== "running") return String(phase);
-      await pause(20);
-    }
   }
 
   /** The bytes that the viewer has for a plane, and whether it had them in memory. */
@@ -186,7 +94,7 @@ export class NapariProcess implements AsyncDisposable {
     return code;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  override async [Symbol.asyncDispose](): Promise<void> {
     this.child.kill("SIGCONT");
     await this.stop("SIGKILL");
   }

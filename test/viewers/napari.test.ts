@@ -14,9 +14,10 @@ import { openPlate } from "../../lib/plates/index.js";
 import { writePickle } from "../../lib/runtime/pickle-writer.js";
 import type { ComponentValues, PlanePayload, Producer } from "../../lib/streaming/payload.js";
 import { ViewerStream, type ViewerStreamOptions } from "../../lib/streaming/viewer-stream.js";
+import { Display } from "../helpers/display.js";
 import { temporaryFolders } from "../helpers/folder.js";
 import { needsPeer, repository, runPython, shared } from "../helpers/shared.js";
-import { Display, NapariProcess, napariPython } from "./napari-viewer.js";
+import { NapariProcess, napariPython } from "./napari-viewer.js";
 
 const program = napariPython();
 // Starting napari takes seconds, on a loaded machine tens of them.
@@ -146,7 +147,7 @@ describe("tilecast's napari viewer", () => {
       if (i % 4 === 3) await stream.drain();
     }
     await stream.drain();
-    expect(await viewer.settle()).toBe("complete");
+    expect((await viewer.settle()).settle_phase).toBe("complete");
     expect(stream.stats).toMatchObject({ kept: planes.length, copiedBytes: 0, dropped: 0, storeOnly: 0 });
     expect(stream.stats.acks).toMatchObject({ shown: planes.length });
 
@@ -246,7 +247,7 @@ describe("tilecast's napari viewer", () => {
       { name: "measured" },
     );
     await stream.drain();
-    expect(await viewer.settle()).toBe("complete");
+    expect((await viewer.settle()).settle_phase).toBe("complete");
     expect(stream.stats).toMatchObject({ refused: 0, acks: { shown: 5 } });
     const layers = await stream.controls.state();
     expect(layers.map((l) => [l.kind, l.title, l.raw.items])).toEqual([
@@ -297,13 +298,13 @@ describe("tilecast's napari viewer", () => {
       stream.send(refused);
       await stream.drain();
       expect(stream.stats.lastError).toContain("memory budget of 32768 bytes is full");
-      expect(await small.settle()).toBe("complete");
+      expect((await small.settle()).settle_phase).toBe("complete");
       const [layer] = await stream.controls.state();
       expect(layer).toMatchObject({ planes: 12, resident: 4 });
       expect(await small.status()).toMatchObject({ memory_budget: budget, memory_used: budget, dropped: 1 });
       for (let z = 1; z <= 12; z++) {
         await stream.controls.navigate({ z_index: z });
-        expect(await small.settle()).toBe("complete");
+        expect((await small.settle()).settle_phase).toBe("complete");
         const got = await small.readPlane(layer?.routeKey as string, { z_index: z });
         // It was looked at: it is in memory now, and another one has gone.
         expect([got.resident, digest(got.bytes)]).toEqual([true, digest(bytesOf(z))]);
@@ -331,7 +332,7 @@ describe("tilecast's napari viewer", () => {
       if (i % 32 === 31) await stream.drain();
     }
     await stream.drain({ timeoutMs: 60_000 });
-    expect(await viewer.settle()).toBe("complete");
+    expect((await viewer.settle()).settle_phase).toBe("complete");
     const [layer] = await stream.controls.state();
     expect(layer).toMatchObject({ shape: [100, 1, 100, 1, 1, 32, 32], planes: 10_000, resident: 10_000 });
     for (const i of [0, 4711, 9999]) {
@@ -430,7 +431,7 @@ describe("tilecast's napari viewer", () => {
       false,
     );
     expect((await viewer.ask("ping")).ready).toBe(true);
-    expect(await viewer.settle()).toBe("complete");
+    expect((await viewer.settle()).settle_phase).toBe("complete");
   });
 
   test("its Python package passes its own tests", () => {

@@ -1,74 +1,30 @@
 // SPDX-License-Identifier: MIT
 // The page beside a run that goes on: wells and planes appear as they are made, the run is stopped, the server goes and comes back.
 
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
-// Built: a user's function runs in a worker thread, which has a file of its own.
-import { op, openPlate, pipeline, run } from "../../dist/index.js";
+import { openPlate } from "../../dist/index.js";
 import { Gateway } from "../../dist/web/gateway.js";
 import { addPlate } from "../../dist/web/open-source.js";
-import { RunView } from "../../dist/web/run-view.js";
 import { temporaryFolders } from "../helpers/folder.js";
 import { needsPeer } from "../helpers/shared.js";
 import { smallPlate } from "../helpers/small-plate.js";
 import { chromiumPath, drawn, pages } from "./browser.js";
+import { startRun as startWaitingRun, wells } from "./waiting-run.js";
 
 const folder = temporaryFolders();
 const show = pages();
-const wells = ["A01", "A02", "B01", "B02"];
 const gateways: Gateway[] = [];
 afterEach(async () => {
   for (const g of gateways.splice(0)) await g.close();
 });
 
-/** A run whose wells, from the second on, each wait for a file of their name. */
 async function startRun() {
-  const dir = folder();
-  const root = join(dir, "plate");
-  smallPlate(root, { wells, channels: [2, 2], names: ["DAPI", "GFP"], width: 320, height: 240 });
-  const plate = await openPlate(root);
-  const module = join(dir, "wait.mjs");
-  writeFileSync(
-    module,
-    `import { existsSync } from "node:fs";
-     const cell = new Int32Array(new SharedArrayBuffer(4));
-     export default function ({ data, components }, out) {
-       while (components.well !== "A01" && !existsSync(${JSON.stringify(join(dir, "go-"))} + components.well))
-         Atomics.wait(cell, 0, 0, 20);
-       out.set(data);
-     }`,
-  );
-  const steps = pipeline("slow")
-    .step("project", op.maxProject(), op.javascript({ module: pathToFileURL(module).href, output: "uint16" }))
-    .step("segment", op.threshold({ value: 40 }), op.label({ name: "spots" }))
-    .step("measure", op.measure(["area", "mean_intensity"]));
   const g = await new Gateway().start();
   gateways.push(g);
-  const out = join(dir, "out");
-  const controller = new AbortController();
-  const view = await RunView.open(g, {
-    plate,
-    name: "out",
-    table: join(out, "measurements.csv"),
-    cancel: () => controller.abort(),
-  });
-  const ended = run(steps, plate, {
-    out,
-    threads: 1,
-    sinks: [view],
-    signal: controller.signal,
-    onProgress: (p) => view.progress(p),
-    onWell: (well) => view.well(well),
-  }).then((report) => {
-    view.ended(report);
-    return report;
-  });
-  const go = (...of: string[]) => {
-    for (const well of of) writeFileSync(join(dir, `go-${well}`), "");
-  };
-  return { g, ended, go, out };
+  const plate = { channels: [2, 2], names: ["DAPI", "GFP"], width: 320, height: 240 };
+  return { g, ...(await startWaitingRun(g, folder(), plate)) };
 }
 
 describe("the page beside a run", () => {

@@ -2,22 +2,15 @@
 // A run in the gateway: readable by OME-Zarr clients while it goes on, told in events that resume, and cancelled by a POST.
 
 import { execFile } from "node:child_process";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
-// Built: a user's function runs in a worker thread, which has a file of its own.
-import { op, openPlate, pipeline, run } from "../../dist/index.js";
 import { Gateway } from "../../dist/web/gateway.js";
-import { RunView } from "../../dist/web/run-view.js";
 import { temporaryFolders } from "../helpers/folder.js";
 import { needsPeer, python } from "../helpers/shared.js";
-import { smallPlate } from "../helpers/small-plate.js";
+import { startRun as startWaitingRun, wells } from "./waiting-run.js";
 
 const folder = temporaryFolders();
-const wells = ["A01", "A02", "B01", "B02"];
 const gateways: Gateway[] = [];
 afterEach(async () => {
   for (const g of gateways.splice(0)) await g.close();
@@ -52,49 +45,12 @@ function listen(g: Gateway, query = "") {
   return { ws, events, until };
 }
 
-/** A run whose wells, from the second on, wait for a file. */
 async function startRun() {
   const dir = folder();
-  const root = join(dir, "plate");
-  smallPlate(root, { wells, channels: [2], width: 160, height: 120 });
-  const plate = await openPlate(root);
-  const go = join(dir, "go");
-  const module = join(dir, "wait.mjs");
-  writeFileSync(
-    module,
-    `import { existsSync } from "node:fs";
-     const cell = new Int32Array(new SharedArrayBuffer(4));
-     export default function ({ data, components }, out) {
-       while (components.well !== "A01" && !existsSync(${JSON.stringify(go)})) Atomics.wait(cell, 0, 0, 20);
-       out.set(data);
-     }`,
-  );
-  const steps = pipeline("slow")
-    .step("project", op.maxProject(), op.javascript({ module: pathToFileURL(module).href, output: "uint16" }))
-    .step("segment", op.threshold({ value: 40 }), op.label({ name: "spots" }))
-    .step("measure", op.measure(["area", "mean_intensity"]));
   const g = await new Gateway({ page: dir }).start();
   gateways.push(g);
-  const out = join(dir, "out");
-  const controller = new AbortController();
-  const view = await RunView.open(g, {
-    plate,
-    name: "out",
-    table: join(out, "measurements.csv"),
-    cancel: () => controller.abort(),
-  });
-  const ended = run(steps, plate, {
-    out,
-    threads: 1,
-    sinks: [view],
-    signal: controller.signal,
-    onProgress: (p) => view.progress(p),
-    onWell: (well) => view.well(well),
-  }).then((report) => {
-    view.ended(report);
-    return report;
-  });
-  return { g, ended, go: () => writeFileSync(go, "") };
+  const { ended, go } = await startWaitingRun(g, dir, { channels: [2], width: 160, height: 120 });
+  return { g, ended, go: () => go(...wells) };
 }
 
 const reader = `
