@@ -21,6 +21,8 @@ export const errorCodes = {
   ERR_OP_SHAPE: "The images of one op disagree in shape.",
   ERR_FUNCTION: "A user's function threw, or returned something else than pixels.",
   ERR_CANCELLED: "The operation was cancelled through its signal.",
+  ERR_GPU_UNAVAILABLE: "No GPU can be used here, or the library that reaches it is missing.",
+  ERR_GPU_FAILED: "The GPU was lost, or refuses a kernel or a size.",
   ERR_INTERNAL: "A defect in tilecast; please report it.",
 
   ERR_NATIVE_LOAD: "The native addon could not be loaded on this machine.",

@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { TilecastError } from "./errors.js";
 import type { DType, TypedArray } from "./image/dtype.js";
+import type { NativeGpu } from "./native-gpu.js";
 
 /** A loan of one pool slot. */
 export interface NativeLoan {
@@ -487,7 +488,7 @@ export interface NativeBench {
   readonly hasStreamCopy: boolean;
 }
 
-export interface NativeBinding {
+export interface NativeBinding extends NativeGpu {
   readonly Runner: {
     new (
       pool: NativeTilePool,

@@ -40,6 +40,10 @@ std::string_view CodeName(Code code) {
       return "ERR_FUNCTION";
     case Code::kCancelled:
       return "ERR_CANCELLED";
+    case Code::kGpuUnavailable:
+      return "ERR_GPU_UNAVAILABLE";
+    case Code::kGpuFailed:
+      return "ERR_GPU_FAILED";
     case Code::kInternal:
       return "ERR_INTERNAL";
   }

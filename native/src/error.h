@@ -29,6 +29,8 @@ enum class Code : uint8_t {
   kOpShape,   // images of one op disagree in shape
   kFunction,  // a user's function threw
   kCancelled,
+  kGpuUnavailable,  // no device that computes, or no library to reach it
+  kGpuFailed,       // the device was lost, or refuses a kernel or a size
   kInternal,
 };
 

@@ -27,6 +27,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitParts(env, exports);
   InitTiffWriter(env, exports);
   InitOps(env, exports);
+  InitGpu(env, exports);
   InitRun(env, exports);
   InitZarr(env, exports);
   InitBench(env, exports);

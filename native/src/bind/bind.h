@@ -14,6 +14,7 @@ void InitImages(Napi::Env env, Napi::Object exports);
 void InitParts(Napi::Env env, Napi::Object exports);
 void InitTiffWriter(Napi::Env env, Napi::Object exports);
 void InitOps(Napi::Env env, Napi::Object exports);
+void InitGpu(Napi::Env env, Napi::Object exports);
 void InitRun(Napi::Env env, Napi::Object exports);
 void InitZarr(Napi::Env env, Napi::Object exports);
 void InitBench(Napi::Env env, Napi::Object exports);

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// What the addon says of the GPU (native/src/bind/gpu.cc).
+
+import type { DType } from "./image/dtype.js";
+
+/** One op for a recipe; `others` are the dtypes of its further images. */
+export interface NativeGpuOp {
+  readonly name: string;
+  readonly arguments?: Readonly<Record<string, unknown>>;
+  readonly others?: readonly DType[];
+}
+
+/** What a GPU has to do with a tile, as data (native/src/gpu/recipe.h). */
+export interface NativeGpuRecipe {
+  readonly buffers: readonly {
+    readonly kind: "input" | "output" | "constant" | "temporary" | "result";
+    readonly bytes: number;
+    readonly zeroed: boolean;
+    readonly data?: ArrayBuffer;
+  }[];
+  readonly passes: readonly {
+    readonly name: string;
+    readonly wgsl: string;
+    readonly entry: string;
+    readonly buffers: readonly number[];
+    readonly writes: readonly boolean[];
+    readonly uniforms: Uint32Array;
+    readonly workgroups: readonly [number, number, number];
+  }[];
+}
+
+export interface NativeGpu {
+  /** The recipe of ops one after another, or a sentence that says why there is none. Inputs: the plane, then the others in order. */
+  gpuRecipe(
+    ops: readonly NativeGpuOp[],
+    input: { readonly dtype: DType; readonly height: number; readonly width: number },
+  ): NativeGpuRecipe | string;
+  /** What the CPU makes of the same: bytes of the result. For tests; on the calling thread. */
+  applyOps(
+    ops: readonly NativeGpuOp[],
+    input: { readonly dtype: DType; readonly height: number; readonly width: number },
+    images: readonly Uint8Array[],
+  ): Uint8Array;
+}

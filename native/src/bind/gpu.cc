@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+// The GPU for JavaScript: recipes as plain objects, for the tests that run them through another
+// implementation of WebGPU.
+#include <cstring>
+
+#include "bind/bind.h"
+#include "bind/run_data.h"
+#include "exec/op_registry.h"
+#include "gpu/encode.h"
+
+namespace tilecast::bind {
+namespace {
+
+Napi::Object RecipeObject(Napi::Env env, const gpu::Recipe& recipe) {
+  constexpr const char* kinds[] = {"input", "output", "constant", "temporary", "result"};
+  auto buffers = Napi::Array::New(env, recipe.buffers.size());
+  for (size_t i = 0; i < recipe.buffers.size(); ++i) {
+    const gpu::Buffer& b = recipe.buffers[i];
+    Napi::Object o = Napi::Object::New(env);
+    o.Set("kind", kinds[static_cast<int>(b.kind)]);
+    o.Set("bytes", static_cast<double>(b.bytes));
+    o.Set("zeroed", b.zeroed);
+    if (b.data) {
+      auto data = Napi::ArrayBuffer::New(env, b.bytes);
+      std::memcpy(data.Data(), b.data->data(), b.data->size());
+      o.Set("data", data);
+    }
+    buffers.Set(static_cast<uint32_t>(i), o);
+  }
+  auto passes = Napi::Array::New(env, recipe.passes.size());
+  for (size_t i = 0; i < recipe.passes.size(); ++i) {
+    const gpu::Pass& p = recipe.passes[i];
+    Napi::Object o = Napi::Object::New(env);
+    o.Set("name", p.name);
+    o.Set("wgsl", *p.wgsl);
+    o.Set("entry", p.entry);
+    auto bound = Napi::Array::New(env), writes = Napi::Array::New(env);
+    for (size_t k = 0; k < p.buffers.size(); ++k) {
+      bound.Set(static_cast<uint32_t>(k), p.buffers[k]);
+      writes.Set(static_cast<uint32_t>(k), static_cast<bool>(p.writes[k]));
+    }
+    o.Set("buffers", bound);
+    o.Set("writes", writes);
+    auto uniforms = Napi::Uint32Array::New(env, p.uniforms.size());
+    std::copy(p.uniforms.begin(), p.uniforms.end(), uniforms.Data());
+    o.Set("uniforms", uniforms);
+    auto groups = Napi::Array::New(env, 3);
+    for (uint32_t k = 0; k < 3; ++k) groups.Set(k, p.workgroups[k]);
+    o.Set("workgroups", groups);
+    passes.Set(static_cast<uint32_t>(i), o);
+  }
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("buffers", buffers);
+  out.Set("passes", passes);
+  return out;
+}
+
+// ([{ name, arguments?, others?: [dtype] }], { dtype, height, width }) -> the recipe of the ops one
+// after another, or a sentence that says why there is none. Inputs: the plane, then the others in
+// order.
+Napi::Value GpuRecipe(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guard(env, [&]() -> Napi::Value {
+    const auto list = info[0].As<Napi::Array>();
+    const auto input = info[1].As<Napi::Object>();
+    gpu::RecipeBuilder builder;
+    DType dtype = DTypeOfName(input.Get("dtype").ToString().Utf8Value());
+    PlaneShape shape{IntOr(input, "height", 0), IntOr(input, "width", 0)};
+    if (dtype == DType::kF64) return Napi::String::New(env, "a GPU has no float64");
+    const gpu::GpuPlane in = builder.Input(dtype, shape.height, shape.width);
+    std::vector<gpu::OpLink> links;
+    for (uint32_t i = 0; i < list.Length(); ++i) {
+      const auto o = list.Get(i).As<Napi::Object>();
+      const OpRow& row = FindOp(o.Get("name").ToString().Utf8Value());
+      gpu::OpLink link{&row, ArgumentsFrom(row, o.Get("arguments"))};
+      std::vector<DType> others;
+      if (o.Get("others").IsArray()) {
+        const auto names = o.Get("others").As<Napi::Array>();
+        for (uint32_t k = 0; k < names.Length(); ++k) {
+          others.push_back(DTypeOfName(names.Get(k).ToString().Utf8Value()));
+        }
+      }
+      if (!row.Accepts(dtype)) {
+        throw Error(Code::kOpDtype,
+                    std::string(row.name) + " does not take " + std::string(DTypeName(dtype)));
+      }
+      if (const auto why = gpu::Refuses(row, link.arguments, dtype, shape, others)) {
+        return Napi::String::New(env, *why);
+      }
+      for (const DType d : others) {
+        link.others.push_back(builder.Input(d, shape.height, shape.width));
+      }
+      dtype = row.ResultOf(dtype, link.arguments);
+      shape = row.ShapeOf(shape, link.arguments);
+      links.push_back(std::move(link));
+    }
+    gpu::EncodeOps(builder, links, in, builder.Output(dtype, shape.height, shape.width));
+    return RecipeObject(env, builder.recipe());
+  });
+}
+
+// The same ops on the CPU, plane by plane: ([op], { dtype, height, width }, [bytes]) -> bytes.
+Napi::Value ApplyOps(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guard(env, [&]() -> Napi::Value {
+    const auto list = info[0].As<Napi::Array>();
+    const auto input = info[1].As<Napi::Object>();
+    const auto images = info[2].As<Napi::Array>();
+    PlaneShape shape{IntOr(input, "height", 0), IntOr(input, "width", 0)};
+    uint32_t used = 0;
+    const auto next = [&](DType dtype) {
+      std::vector<std::byte> copy(static_cast<size_t>(shape.height * shape.width) *
+                                  DTypeSize(dtype));
+      const auto given = images.Get(used++).As<Napi::Uint8Array>();
+      if (given.ByteLength() < copy.size()) {
+        throw Error(Code::kOpShape, "an image has fewer bytes than its shape and dtype say");
+      }
+      std::memcpy(copy.data(), given.Data(), copy.size());
+      return copy;
+    };
+    DType dtype = DTypeOfName(input.Get("dtype").ToString().Utf8Value());
+    std::vector<std::byte> pixels = next(dtype);
+    OpScratch scratch;
+    for (uint32_t i = 0; i < list.Length(); ++i) {
+      const auto o = list.Get(i).As<Napi::Object>();
+      const OpRow& row = FindOp(o.Get("name").ToString().Utf8Value());
+      OpArguments arguments = ArgumentsFrom(row, o.Get("arguments"));
+      const Plane in = PackedPlane(pixels.data(), dtype, shape.height, shape.width);
+      std::vector<std::vector<std::byte>> memory;
+      std::vector<Plane> others;
+      if (o.Get("others").IsArray()) {
+        const auto names = o.Get("others").As<Napi::Array>();
+        for (uint32_t k = 0; k < names.Length(); ++k) {
+          const DType d = DTypeOfName(names.Get(k).ToString().Utf8Value());
+          memory.push_back(next(d));
+          others.push_back(PackedPlane(memory.back().data(), d, shape.height, shape.width));
+        }
+      }
+      CheckInput(row, in, others);
+      if (row.prepare) row.prepare(in, arguments);
+      shape = row.ShapeOf(shape, arguments);
+      dtype = row.ResultOf(dtype, arguments);
+      std::vector<std::byte> result(static_cast<size_t>(shape.height * shape.width) *
+                                    DTypeSize(dtype));
+      std::optional<MinMax> range;
+      row.run({arguments, in, others, PackedPlane(result.data(), dtype, shape.height, shape.width),
+               scratch, &range});
+      pixels = std::move(result);
+    }
+    auto out = Napi::Uint8Array::New(env, pixels.size());
+    std::copy(pixels.begin(), pixels.end(), reinterpret_cast<std::byte*>(out.Data()));
+    return out;
+  });
+}
+
+}  // namespace
+
+void InitGpu(Napi::Env env, Napi::Object exports) {
+  exports.Set("gpuRecipe", Napi::Function::New(env, GpuRecipe, "gpuRecipe"));
+  exports.Set("applyOps", Napi::Function::New(env, ApplyOps, "applyOps"));
+}
+
+}  // namespace tilecast::bind
