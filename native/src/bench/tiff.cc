@@ -87,17 +87,21 @@ Strips LoadStrips(const std::string& path) {
   TiffDirectory directory;
   ParseTiffDirectory(file, header, header.first, directory);
   std::vector<TiffChunk> chunks;
-  LoadTiffChunks(file, header, directory, 0, static_cast<uint64_t>(directory.chunks_down()),
-                 chunks);
+  const int64_t across = directory.chunks_across();
+  LoadTiffChunks(file, header, directory, 0,
+                 static_cast<uint64_t>(directory.chunks_down() * across), chunks);
   Strips out;
   out.compression = directory.page.compression;
   out.pixels = static_cast<double>(directory.page.width * directory.page.height);
   for (size_t i = 0; i < chunks.size(); ++i) {
     const uint8_t* data = file.ViewData(chunks[i].offset, chunks[i].bytes);
     out.encoded.emplace_back(data, data + chunks[i].bytes);
-    const int64_t rows =
-        std::min(directory.page.chunk_height,
-                 directory.page.height - static_cast<int64_t>(i) * directory.page.chunk_height);
+    // The last strip ends with the image; tiles are stored in full.
+    const int64_t rows = directory.page.tiled
+                             ? directory.page.chunk_height
+                             : std::min(directory.page.chunk_height,
+                                        directory.page.height -
+                                            static_cast<int64_t>(i) * directory.page.chunk_height);
     out.decoded_bytes.push_back(static_cast<size_t>(rows) * directory.chunk_row_bytes());
   }
   return out;
