@@ -27,6 +27,8 @@ export interface NativeGpuRecipe {
     readonly uniforms: Uint32Array;
     readonly workgroups: readonly [number, number, number];
   }[];
+  /** A result buffer of one word that is not 0 when the CPU must do it, or -1. */
+  readonly doubt: number;
 }
 
 export interface NativeGpu {

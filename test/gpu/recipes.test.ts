@@ -2,7 +2,7 @@
 // Every recipe of the GPU engine, run by an independent caller of WebGPU, against the CPU's kernels.
 
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { native } from "../../dist/native.js";
+import { native } from "../../lib/native.js";
 import { WebGpuRunner } from "./webgpu-runner.js";
 
 let runner: WebGpuRunner;

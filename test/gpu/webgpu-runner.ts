@@ -2,7 +2,8 @@
 // Runs recipes of the GPU engine through the npm package `webgpu`: the same WGSL, another caller of Dawn.
 
 import { create, globals } from "webgpu";
-import type { NativeGpuRecipe } from "../../dist/native.js";
+import type { NativeGpuRecipe } from "../../lib/native-gpu.js";
+import { useSwiftShader } from "../helpers/swiftshader.js";
 
 Object.assign(globalThis, globals);
 
@@ -12,12 +13,13 @@ export class WebGpuRunner {
 
   private constructor(
     // The object that keeps the process alive while it is referenced.
-    private gpu: GPU | null,
+    public gpu: GPU | null,
     readonly device: GPUDevice,
     readonly adapter: string,
   ) {}
 
   static async open(): Promise<WebGpuRunner> {
+    useSwiftShader();
     const gpu = create(["backend=vulkan"]);
     const adapter = await gpu.requestAdapter();
     if (adapter === null) throw new Error("the package webgpu finds no Vulkan adapter");

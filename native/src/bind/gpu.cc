@@ -52,6 +52,7 @@ Napi::Object RecipeObject(Napi::Env env, const gpu::Recipe& recipe) {
   Napi::Object out = Napi::Object::New(env);
   out.Set("buffers", buffers);
   out.Set("passes", passes);
+  out.Set("doubt", recipe.doubt);
   return out;
 }
 

@@ -4,6 +4,12 @@
 
 namespace tilecast::gpu {
 
+std::string StoredText(DType out, const std::string& expression) {
+  constexpr const char* names[] = {"u8", "i8", "u16", "i16", "u32", "i32"};
+  if (out == DType::kF32) return expression;
+  return std::string("to_") + names[static_cast<int>(out)] + "(" + expression + ")";
+}
+
 const GpuRow* FindGpuRow(std::string_view name) {
   static const std::vector<GpuRow> rows = [] {
     std::vector<GpuRow> all;

@@ -31,20 +31,32 @@ struct GpuOpCall {
 // A point-wise op as an expression, so that a row of them becomes one kernel: what it had (`v`, of
 // the WGSL scalar of its dtype), what it gets from its other image (`o`) and its parameters.
 struct PointCode {
-  // An expression of v, o, x_NAME for each constant, of the scalar of the op's result dtype.
+  // An expression of v, o, x_NAME for each constant, of the scalar of the op's result dtype. It may
+  // use the functions of kernels/point.wgsl.
   std::string expression;
-  std::vector<std::pair<std::string, float>> constants;
+  std::vector<RecipeBuilder::Param> constants = {};
+  // It gives the CPU's bits. Without it, pixels of 8 and 16 bits go through a table of what the CPU
+  // makes of every value.
+  bool exact = false;
 };
 
 struct GpuRow {
   std::string_view name;  // of the OpRow
+  // dtypes that its second image may have.
+  DTypeSet others = kNotF64;
   // Why it cannot take this input with these arguments ("a radius above 3 px", "uint32: the sums
   // need 64 bits"); nothing when it can.
   std::optional<std::string> (*refuses)(DType in, PlaneShape shape, const OpArguments&) = nullptr;
-  // One of the two.
-  PointCode (*point)(DType in, const OpArguments&, bool has_other) = nullptr;
+  // One of the two. `other`: the dtype of its second image, if it was given one.
+  PointCode (*point)(DType in, const OpArguments&, std::optional<DType> other) = nullptr;
   void (*encode)(const GpuOpCall&) = nullptr;
+  // With `point`: passes that look at the whole input first (a range). What they leave in the
+  // buffer that is returned, words of float32, the expression reads as scalars[0], ... -1: nothing.
+  int (*prepare)(const GpuOpCall&) = nullptr;
 };
+
+// A float32 expression as one of the scalar of `out`, rounded and saturated as Rescale does.
+std::string StoredText(DType out, const std::string& expression);
 
 // nullptr when there is none of that name.
 const GpuRow* FindGpuRow(std::string_view name);

@@ -139,6 +139,15 @@ int RecipeBuilder::Constant(std::shared_ptr<const std::vector<std::byte>> data) 
   return Add({Buffer::Kind::kConstant, bytes, false, std::move(data)});
 }
 
+int RecipeBuilder::Doubt() {
+  if (recipe_.doubt < 0) recipe_.doubt = Result(4);
+  return recipe_.doubt;
+}
+
+RecipeBuilder::Use RecipeBuilder::Write(std::string_view name, const GpuPlane& p) {
+  return {name, p.buffer, true, {}, true, p.dtype};
+}
+
 RecipeBuilder::Use RecipeBuilder::Read(std::string_view name, const GpuPlane& p) {
   return {name, p.buffer, false, {}, true, p.dtype};
 }

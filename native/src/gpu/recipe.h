@@ -54,6 +54,10 @@ struct Pass {
 struct Recipe {
   std::vector<Buffer> buffers;
   std::vector<Pass> passes;
+  // A result buffer of one word, or -1. When the word is not 0 after a run, the planes hold what
+  // the CPU must see (NaN where a range is wanted): the outputs are void, and the CPU does it,
+  // or says what is wrong with it.
+  int doubt = -1;
 };
 
 // A plane in a buffer of a recipe.
@@ -81,6 +85,7 @@ class RecipeBuilder {
   int TemporaryBytes(uint64_t bytes, bool zeroed);
   int Result(uint64_t bytes);  // zeros to begin with
   int Constant(std::shared_ptr<const std::vector<std::byte>> data);
+  int Doubt();  // Recipe::doubt, one for all passes
 
   // How a kernel sees a buffer: the name it has there, whether it is written, and as what.
   struct Use {
@@ -92,6 +97,8 @@ class RecipeBuilder {
     DType dtype = DType::kU8;
   };
   static Use Read(std::string_view name, const GpuPlane& p);
+  // A plane of 4-byte pixels, read and written.
+  static Use Write(std::string_view name, const GpuPlane& p);
   static Use Words(std::string_view name, int buffer, bool writes,
                    std::string_view type = "array<u32>");
 

@@ -9,7 +9,7 @@ std::vector<GpuRow> GpuFilterRows() {
       {.name = "sobel",
        .encode =
            [](const GpuOpCall& c) {
-             c.recipe.Map("sobel", c.out, {RecipeBuilder::Read("in", c.in)},
+             c.recipe.Map("sobel", c.out, {RecipeBuilder::Read("in0", c.in)},
                           {RecipeBuilder::U32("height", c.in.height),
                            RecipeBuilder::U32("width", c.in.width)});
            }},

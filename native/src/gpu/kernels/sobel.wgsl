@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Gradient magnitude: ops/detail.h, SobelMagnitude. One pixel beyond the edge is the edge's.
+// Gradient magnitude: ops/detail.h, SobelMagnitude. One pixel beyond the edge is the edge's. Each pixel is read nine times, eight of them
+// from the first-level cache: 2 + 4 bytes of memory a pixel from uint16.
 fn at(y: i32, x: i32) -> f32 {
   let h = i32(params.height);
   let w = i32(params.width);
-  return value_in(u32(clamp(y, 0, h - 1)) * params.width + u32(clamp(x, 0, w - 1)));
+  return value_in0(u32(clamp(y, 0, h - 1)) * params.width + u32(clamp(x, 0, w - 1)));
 }
 
 fn pixel(i: u32) -> out_t {
@@ -12,7 +13,7 @@ fn pixel(i: u32) -> out_t {
   let a = at(y - 1, x - 1); let b = at(y - 1, x); let c = at(y - 1, x + 1);
   let d = at(y, x - 1); let f = at(y, x + 1);
   let g = at(y + 1, x - 1); let h = at(y + 1, x); let k = at(y + 1, x + 1);
-  let across = ((c - a) + 2 * (f - d) + (k - g)) / 4;
-  let down = ((g - a) + 2 * (h - b) + (k - c)) / 4;
-  return sqrt((across * across + down * down) / 2);
+  let down = ((a + 2 * b + c) - (g + 2 * h + k)) * 0.25;
+  let across = ((a + 2 * d + g) - (c + 2 * f + k)) * 0.25;
+  return sqrt((down * down + across * across) * 0.5);
 }
