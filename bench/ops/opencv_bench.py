@@ -15,7 +15,7 @@ import time
 import cv2
 import numpy as np
 import scipy.ndimage as ndi
-from skimage import exposure, feature, filters, segmentation
+from skimage import exposure, feature, filters, morphology, restoration, segmentation
 from skimage.filters import threshold_otsu
 from skimage.measure import label, regionprops_table
 
@@ -154,6 +154,14 @@ def ops(u16: np.ndarray):
     yield "expand labels 5", lambda: segmentation.expand_labels(labels, 5)  # scikit-image
     yield "filter labels", lambda: segmentation.clear_border(labels)  # scikit-image
     yield "focus score u16", lambda: cv2.Laplacian(u16, cv2.CV_64F).var()
+    for radius, pixels in ((25, u8), (50, u8), (50, u16), (50, f32), (200, u16)):  # scikit-image, one thread; minutes at 200
+        name = {"uint8": "u8", "uint16": "u16", "float32": "f32"}[str(pixels.dtype)]
+        yield f"rolling ball {radius} {name}", lambda r=radius, a=pixels: a - restoration.rolling_ball(a, radius=r, workers=1)
+    yield "bilateral 1 f32", lambda: cv2.bilateralFilter(f32, 7, 100, 1, dst=out, **blur)
+    yield "bilateral 3 f32", lambda: cv2.bilateralFilter(f32, 19, 100, 3, dst=out, **blur)
+    yield "translate, cubic u16", lambda: ndi.shift(u16, (0.3, -1.7), order=3, mode="nearest")  # scipy
+    yield "translate, linear u16", lambda: ndi.shift(u16, (0.3, -1.7), order=1, mode="nearest")  # scipy
+    yield "skeletonize", lambda: morphology.skeletonize(mask > 0)  # scikit-image
     yield "rotate 90 u16", lambda: cv2.rotate(u16, cv2.ROTATE_90_COUNTERCLOCKWISE, dst=out16)
     yield "resize 2 / 3 f32", lambda: cv2.resize(f32, third, interpolation=cv2.INTER_LINEAR)
     yield "resize area 2 / 3 f32", lambda: cv2.resize(f32, third, interpolation=cv2.INTER_AREA)

@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "ops/arithmetic.h"
+#include "ops/background.h"
+#include "ops/bilateral.h"
 #include "ops/detail.h"
 #include "ops/distance.h"
 #include "ops/focus.h"
@@ -27,7 +29,9 @@
 #include "ops/project.h"
 #include "ops/rank.h"
 #include "ops/resample.h"
+#include "ops/skeleton.h"
 #include "ops/thresholds.h"
+#include "ops/translate.h"
 
 namespace tilecast {
 namespace {
@@ -225,6 +229,21 @@ void Measure(int64_t side, const std::string& only, std::vector<Row>& table) {
   focus.First(u16.plane, out_u16.plane);
   add("focus stack u16", [&] { focus.Next(max_u16.plane, out_u16.plane); });
   add("rotate 90 u16", [&] { Rearrange(Turn::kRotate90, u16.plane, out_u16.plane); });
+  const auto ball = [&](int64_t radius, const Buffer& in, const Buffer& to) {
+    return [&in, &to, radius] { RollingBall(in.plane, radius, BallResult::kCorrected, to.plane); };
+  };
+  add("rolling ball 25 u8", ball(25, u8, out_u8));
+  add("rolling ball 50 u8", ball(50, u8, out_u8));
+  add("rolling ball 50 u16", ball(50, u16, out_u16));
+  add("rolling ball 50 f32", ball(50, f32, out));
+  add("rolling ball 200 u16", ball(200, u16, out_u16));
+  add("bilateral 1 f32", [&] { Bilateral(f32.plane, 1, 100, out.plane); });
+  add("bilateral 3 f32", [&] { Bilateral(f32.plane, 3, 100, out.plane); });
+  add("translate, cubic u16",
+      [&] { Translate(u16.plane, 0.3, -1.7, Spline::kCubic, Outside::kEdge, out_u16.plane); });
+  add("translate, linear u16",
+      [&] { Translate(u16.plane, 0.3, -1.7, Spline::kLinear, Outside::kEdge, out_u16.plane); });
+  add("skeletonize", [&] { Skeletonize(mask.plane, out_u8.plane); });
   Buffer third(DType::kF32, side * 2 / 3, side * 2 / 3);
   add("resize 2 / 3 f32", [&] { Resize(Resampling::kBilinear, f32.plane, third.plane); });
   add("resize area 2 / 3 f32", [&] { Resize(Resampling::kArea, f32.plane, third.plane); });

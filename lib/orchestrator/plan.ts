@@ -8,7 +8,7 @@ import type { PlaneRef } from "../plates/plate.js";
 import type { ComponentValues, Producer } from "../streaming/payload.js";
 
 export type ThresholdMethod = NonNullable<OpSpec["threshold"]>;
-export type Projection = "max" | "mean" | "sum" | "deviation" | "focus";
+export type Projection = "max" | "min" | "mean" | "sum" | "deviation" | "focus";
 
 /** One native instruction (native/src/exec/program.h); registers are assigned once. */
 export interface Instruction {

@@ -44,9 +44,9 @@ void Fill(const Plane& p, int greatest, std::mt19937& random, int64_t keep) {
 
 OpArguments Sample(const OpRow& row) {
   const std::map<std::string_view, double> values = {
-      {"sigma", 1.7}, {"low", 1.2},   {"high", 3.1},       {"radius", 4},
-      {"height", 5},  {"width", 9},   {"block", 15},       {"distance", 6.0},
-      {"value", 7.5}, {"gamma", 0.5}, {"percentile", 30.0}};
+      {"sigma", 1.7},       {"low", 1.2},    {"high", 3.1},     {"radius", 4},  {"height", 5},
+      {"width", 9},         {"block", 15},   {"distance", 6.0}, {"value", 7.5}, {"gamma", 0.5},
+      {"percentile", 30.0}, {"range", 20.0}, {"y", -2.3},       {"x", 1.6}};
   OpArguments a(row);
   const bool disk = std::any_of(row.parameters.begin(), row.parameters.end(),
                                 [](const OpParameter& p) { return p.name == "radius"; });

@@ -75,8 +75,8 @@ class Chain:
         self.tiles = [function(a) for a in self.plane()]
 
     def apply(self, name, p):
-        if name in ("maxProject", "meanProject", "sumProject"):
-            f = {"max": lambda s: np.max(s, axis=0), "mean": lambda s: np.mean(s, axis=0, dtype=np.float64).astype(np.float32)}
+        if name in ("maxProject", "minProject", "meanProject", "sumProject"):
+            f = {"max": lambda s: np.max(s, axis=0), "min": lambda s: np.min(s, axis=0), "mean": lambda s: np.mean(s, axis=0, dtype=np.float64).astype(np.float32)}
             f["sum"] = lambda s: np.sum(s, axis=0, dtype=CAST.get(s[0].dtype, np.float64))
             self.tiles, self.stacked = [f[name[:-7]](s) for s in self.tiles], False
             self.image = self.tiles

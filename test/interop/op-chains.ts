@@ -37,6 +37,7 @@ export const planeChains = (image: string, bright: number): Record<string, Chain
 
 export const projections: Record<string, Chain> = {
   "max projection": [op.maxProject()],
+  "min projection": [op.minProject()],
   "mean projection": [op.meanProject()],
   "sum projection": [op.sumProject()],
   "deviation projection": [op.deviationProject()],
@@ -90,6 +91,20 @@ export const imageChains = (bright: number): Record<string, Chain> => ({
   "percentile normalised": [op.normalize({ low: 1, high: 99.8, outHigh: 255, dtype: "uint8" })],
   equalize: [op.equalize()],
   clahe: [op.convert({ dtype: "uint16" }), op.clahe({ clip: 2, tilesY: 4, tilesX: 6 })],
+  "rolling ball": [op.rollingBall({ radius: 23 })],
+  "rolling ball's background": [
+    op.gaussian({ sigma: 1 }),
+    op.rollingBall({ radius: 40, gives: "background" }),
+  ],
+  bilateral: [op.bilateral({ sigma: 1.4, range: 12 })],
+  "bilateral, wide": [op.bilateral({ sigma: 3, range: 60 })],
+  "shifted, cubic": [op.translate({ y: -3.3, x: 7.62 })],
+  "shifted, cubic, zero outside": [op.translate({ y: 0.5, x: -20.25, outside: "zero" })],
+  "shifted, linear": [op.translate({ y: 2.75, x: 0.4, spline: "linear" })],
+  "shifted, linear, zero outside": [
+    op.convert({ dtype: "float32" }),
+    op.translate({ y: -11, x: -1.6, spline: "linear", outside: "zero" }),
+  ],
   box: [op.box({ height: 4, width: 9 })],
   "median 1": [op.median({ radius: 1 })],
   "median 6": [op.median({ radius: 6 })],
@@ -109,6 +124,8 @@ export const imageChains = (bright: number): Record<string, Chain> => ({
     op.fillHoles(),
     op.distanceTransform(),
   ],
+  skeletons: [op.gaussian({ sigma: 1 }), op.otsu(), op.skeletonize()],
+  "skeletons of noise": [op.median({ radius: 1 }), op.threshold({ value: bright / 4 }), op.skeletonize()],
 });
 
 /** Thresholds, labels and geometry. */

@@ -8,6 +8,7 @@ import skimage.exposure as exposure
 import skimage.feature as feature
 import skimage.filters as filters
 import skimage.morphology as morphology
+import skimage.restoration as restoration
 import skimage.segmentation as segmentation
 import skimage.transform
 import skimage.util
@@ -125,6 +126,35 @@ def geometry(a, name, p):
     return resized
 
 
+def bilateral(a, p):
+    """By the definition in float64, neighbour by neighbour; OpenCV's, which looks weights up in a table, must be near."""
+    a = a.astype(np.float32)
+    radius = int(np.ceil(3 * p["sigma"]))
+    padded = np.pad(a, radius, "symmetric").astype(np.float64)
+    total, weights = np.zeros(a.shape), np.zeros(a.shape)
+    for dy in range(-radius, radius + 1):
+        for dx in range(-radius, radius + 1):
+            if dy * dy + dx * dx > radius * radius:
+                continue
+            q = padded[radius + dy : radius + dy + a.shape[0], radius + dx : radius + dx + a.shape[1]]
+            w = np.exp(-(dy * dy + dx * dx) / (2 * p["sigma"] ** 2) - (q - a) ** 2 / (2 * p["range"] ** 2))
+            total += w * q
+            weights += w
+    out = (total / weights).astype(np.float32)
+    assert np.abs(out - cv2.bilateralFilter(a, 2 * radius + 1, p["range"], p["sigma"], borderType=cv2.BORDER_REFLECT)).max() < 1e-3 * np.ptp(a)
+    return out
+
+
+def rolled(a, p):
+    background = restoration.rolling_ball(a, radius=p["radius"])
+    return a - background if p["gives"] == "corrected" else background
+
+
+def shifted(a, p):
+    mode = {"edge": "nearest", "zero": "constant"}[p["outside"]]
+    return ndi.shift(a.astype(np.float64), (p["y"], p["x"]), order={"linear": 1, "cubic": 3}[p["spline"]], mode=mode)
+
+
 def pixels(name, p):
     """The function on one plane, or None."""
     f = np.float32
@@ -144,6 +174,9 @@ def pixels(name, p):
         "differenceOfGaussians": lambda a: filters.difference_of_gaussians(a.astype(np.float64), p["low"], p["high"], mode="reflect").astype(f),
         "laplaceOfGaussian": lambda a: ndi.gaussian_laplace(a.astype(np.float64), p["sigma"], mode="reflect").astype(f),
         "sobel": lambda a: filters.sobel(a.astype(np.float64), mode="reflect").astype(f),
+        "bilateral": lambda a: bilateral(a, p),
+        "rollingBall": lambda a: rolled(a, p),
+        "skeletonize": lambda a: morphology.skeletonize(a > 0).astype(np.uint8),
         "fillHoles": lambda a: ndi.binary_fill_holes(a).astype(np.uint8),
         "distanceTransform": lambda a: ndi.distance_transform_edt(a).astype(f),
     }.get(name)
@@ -179,11 +212,11 @@ def apply(chain, name, p):
         chain.labels = chain.tiles
         chain.ties = chain.ties or name == "splitObjects"
         chain.unsure = chain.unsure or [np.zeros(a.shape, bool) for a in chain.tiles]
-    elif name == "resize":
+    elif name in ("resize", "translate"):
         dtype = chain.plane()[0].dtype
-        chain.each(lambda a: geometry(a, name, p))
-        if dtype.kind in "iu":  # a half is rounded either way, by the last bit of a float64
-            chain.sure = [np.abs(a - np.floor(a) - 0.5) > 1e-9 for a in chain.tiles]
+        chain.each(lambda a: shifted(a, p) if name == "translate" else geometry(a, name, p))
+        if dtype.kind in "iu":  # a half is rounded either way, by the last bits of a float64
+            chain.sure = [np.abs(a - np.floor(a) - 0.5) > (1e-4 if name == "translate" else 1e-9) for a in chain.tiles]
         chain.each(lambda a: convert(a, dtype))
         chain.image = chain.tiles
     elif name in GEOMETRY:

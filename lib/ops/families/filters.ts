@@ -43,6 +43,22 @@ export const filters = {
     native: ["radius"],
     parameters: { radius: required(integer("px", 0, 127), "The square has 2 radius + 1 px.") },
   },
+  bilateral: {
+    ...filter,
+    summary: "Smooths within objects and keeps their edges.",
+    definition:
+      "Mean over the disk of ceil(3 sigma) px around the pixel, weighted exp(-distance^2 / 2 sigma^2) exp(-difference^2 / 2 range^2), float32; " +
+      `weights within 2e-7 of themselves; ${reflected}. Pixels that are not finite take no part and stay.`,
+    source: "Tomasi, Manduchi, ICCV 1998; cv2.bilateralFilter(float32, 2 ceil(3 sigma) + 1, range, sigma)",
+    native: ["sigma", "range"],
+    parameters: {
+      sigma: required(number("px", 0.1, 64), "Standard deviation of the weights by distance."),
+      range: required(
+        number("intensity", 1e-9, 1e9),
+        "Standard deviation of the weights by difference: above the noise, below the edges to keep.",
+      ),
+    },
+  },
   unsharp: {
     ...filter,
     summary: "Unsharp masking.",

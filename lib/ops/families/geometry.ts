@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Ops that change an image's size or turn it.
 
-import { integer, oneOf, optional, required } from "../parameter.js";
+import { integer, number, oneOf, optional, required } from "../parameter.js";
 import { anyDType, anyKind, float32, image, type OpSpec, type Size, sameType } from "../spec.js";
 
 const moved = {
@@ -53,6 +53,30 @@ export const geometry = {
     native: ["axis"],
     size: (size, p): Size => (p.axis === "transpose" ? turned(size) : size),
     parameters: { axis: required(oneOf("rows", "columns", "transpose"), "What changes places.") },
+  },
+  translate: {
+    ...px,
+    summary: "Shifts by any part of a pixel: channels onto each other.",
+    definition:
+      "out(i, j) = in(i - y, j - x), between pixels by a spline through them; in float64, rounded half to even, source dtype. Whole pixels are exact. " +
+      "A pixel's influence on a cubic spline is cut at 20 px, where it is 3e-12.",
+    source: "scipy.ndimage.shift(order=1 or 3); Unser, IEEE Signal Processing Magazine 16(6), 1999",
+    result: sameType,
+    native: ["y", "x", "spline", "outside"],
+    parameters: {
+      y: optional(number("px", -65536, 65536), 0, "How far down."),
+      x: optional(number("px", -65536, 65536), 0, "How far to the right."),
+      spline: optional(
+        oneOf("linear", "cubic"),
+        "cubic",
+        "Default cubic: linear blurs, most at half a pixel.",
+      ),
+      outside: optional(
+        oneOf("edge", "zero"),
+        "edge",
+        "What comes in at the edges: the nearest pixel (scipy's nearest), or 0 (its constant). Default edge: no dark rim for a threshold to find.",
+      ),
+    },
   },
   bin: {
     ...px,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Ops that take out uneven illumination and background.
 
-import { integer, number, oneOf, optional, text } from "../parameter.js";
-import { anyDType, type Conflict, float32, image, type OpSpec } from "../spec.js";
+import { integer, number, oneOf, optional, required, text } from "../parameter.js";
+import { anyDType, type Conflict, float32, image, type OpSpec, sameType } from "../spec.js";
 
 export const illumination = {
   flatField: {
@@ -73,6 +73,30 @@ export const illumination = {
     parameters: {
       value: optional(number("intensity"), undefined, "Constant to subtract."),
       percentile: optional(number("%", 0, 100), undefined, "Percentile to subtract instead of a constant."),
+    },
+  },
+  rollingBall: {
+    family: "illumination",
+    summary: "Subtracts the background that a ball rolled under the image touches.",
+    definition:
+      "Background: least of neighbour + radius - sqrt(radius^2 - distance^2) over the disk around the pixel, pixels outside the image taking no " +
+      "part; integers rounded down. Exact: the image is not shrunk first, as ImageJ does. Source dtype; NaN is no background.",
+    source: "Sternberg, Computer 16(1), 1983; skimage.restoration.rolling_ball",
+    takes: image,
+    gives: "image",
+    accepts: ["uint8", "uint16", "float32"],
+    result: sameType,
+    native: ["radius", "gives"],
+    parameters: {
+      radius: required(
+        integer("px and intensity", 1, 1024),
+        "Radius of the ball, in pixels across and in intensities upwards: wider than the objects.",
+      ),
+      gives: optional(
+        oneOf("corrected", "background"),
+        "corrected",
+        "The image less its background, or the background itself.",
+      ),
     },
   },
 } as const satisfies Record<string, OpSpec>;

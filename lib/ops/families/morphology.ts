@@ -84,6 +84,20 @@ export const morphology = {
     native: [],
     parameters: {},
   },
+  skeletonize: {
+    family: "morphology",
+    summary: "Thins the objects of a mask to lines of one pixel.",
+    definition:
+      "Pixels at the edge are removed in two alternating parallel passes until none can go; by scikit-image's table, which besides the paper's rules " +
+      "takes corners off lines and keeps diagonal pairs. Outside the image is background.",
+    source: "Zhang, Suen, Comm. ACM 27(3), 1984; skimage.morphology.skeletonize",
+    takes: mask,
+    gives: "mask",
+    accepts: ["uint8"],
+    result: uint8,
+    native: [],
+    parameters: {},
+  },
   distanceTransform: {
     family: "morphology",
     summary: "Distance of each foreground pixel of a mask to the background.",

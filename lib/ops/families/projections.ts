@@ -38,6 +38,14 @@ export const projections = {
     result: sameType,
     parameters: { over },
   },
+  minProject: {
+    ...projection,
+    summary: "Minimum over a component.",
+    definition: "Per pixel the smallest value; source dtype, exact.",
+    source: "numpy.min over the stacked axis",
+    result: sameType,
+    parameters: { over },
+  },
   meanProject: {
     ...projection,
     summary: "Mean over a component.",

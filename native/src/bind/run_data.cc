@@ -62,6 +62,7 @@ constexpr std::pair<const char*, OpKind> kOps[] = {
     {"centroids", OpKind::kCentroids},
 };
 constexpr std::pair<const char*, StackOp> kProjections[] = {{"max", StackOp::kMax},
+                                                            {"min", StackOp::kMin},
                                                             {"mean", StackOp::kMean},
                                                             {"sum", StackOp::kSum},
                                                             {"deviation", StackOp::kDeviation},

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "exec/op_registry.h"
+#include "ops/bilateral.h"
 #include "ops/detail.h"
 #include "ops/gaussian.h"
 #include "ops/rank.h"
@@ -58,6 +59,17 @@ std::vector<OpRow> FilterRows() {
           .parameters = {{"radius", Type::kInteger}},
           .halo = [](const OpArguments& a) { return a.integer("radius"); },
           .run = [](const OpCall& c) { Median(c.in, c.arguments.integer("radius"), c.out); },
+      },
+      {
+          .name = "bilateral",
+          .reach = Reach::kHalo,
+          .parameters = {{"sigma", Type::kNumber}, {"range", Type::kNumber}},
+          .result = Float32,
+          .halo = [](const OpArguments& a) { return BilateralRadius(a.number("sigma")); },
+          .run =
+              [](const OpCall& c) {
+                Bilateral(c.in, c.arguments.number("sigma"), c.arguments.number("range"), c.out);
+              },
       },
       {
           .name = "unsharp",

@@ -3,6 +3,7 @@
 #include "exec/op_registry.h"
 #include "ops/geometry.h"
 #include "ops/resample.h"
+#include "ops/translate.h"
 
 namespace tilecast {
 namespace {
@@ -55,6 +56,25 @@ std::vector<OpRow> GeometryRows() {
               [](const OpCall& c) {
                 constexpr Turn turns[] = {Turn::kFlipRows, Turn::kFlipColumns, Turn::kTranspose};
                 Rearrange(turns[c.arguments.integer("axis")], c.in, c.out);
+              },
+      },
+      {
+          .name = "translate",
+          .reach = OpRow::Reach::kHalo,
+          .parameters = {{"y", Type::kNumber, 0},
+                         {"x", Type::kNumber, 0},
+                         // Spline and Outside, in their order.
+                         {"spline", Type::kChoice, 1, false, {"linear", "cubic"}},
+                         {"outside", Type::kChoice, 0, false, {"edge", "zero"}}},
+          .halo =
+              [](const OpArguments& a) {
+                return TranslateHalo(a.choice<Spline>("spline"), a.number("y"), a.number("x"));
+              },
+          .run =
+              [](const OpCall& c) {
+                const OpArguments& a = c.arguments;
+                Translate(c.in, a.number("y"), a.number("x"), a.choice<Spline>("spline"),
+                          a.choice<Outside>("outside"), c.out);
               },
       },
       {

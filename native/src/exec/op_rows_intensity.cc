@@ -3,6 +3,7 @@
 #include "exec/op_registry.h"
 #include "ops/anscombe.h"
 #include "ops/arithmetic.h"
+#include "ops/background.h"
 #include "ops/histogram.h"
 #include "ops/intensity.h"
 
@@ -77,6 +78,20 @@ std::vector<OpRow> IntensityRows() {
           .run =
               [](const OpCall& c) {
                 SubtractConstant(c.in, static_cast<float>(c.arguments.number("value")), c.out);
+              },
+      },
+      {
+          .name = "rollingBall",
+          .accepts = DTypes({DType::kU8, DType::kU16, DType::kF32}),
+          .reach = Reach::kHalo,
+          .parameters = {{"radius", Type::kInteger},
+                         // BallResult, in its order.
+                         {"gives", Type::kChoice, 0, false, {"corrected", "background"}}},
+          .halo = [](const OpArguments& a) { return a.integer("radius"); },
+          .run =
+              [](const OpCall& c) {
+                RollingBall(c.in, c.arguments.integer("radius"),
+                            c.arguments.choice<BallResult>("gives"), c.out);
               },
       },
       ArithmeticRow<Arithmetic::kAdd>("add"),

@@ -4,6 +4,7 @@
 
 #include "exec/op_registry.h"
 #include "ops/morphology.h"
+#include "ops/skeleton.h"
 
 namespace tilecast {
 namespace {
@@ -51,6 +52,11 @@ std::vector<OpRow> MorphologyRows() {
           .name = "fillHoles",
           .accepts = kMask,
           .run = [](const OpCall& c) { FillHoles(c.in, c.out); },
+      },
+      {
+          .name = "skeletonize",
+          .accepts = kMask,
+          .run = [](const OpCall& c) { Skeletonize(c.in, c.out); },
       },
   };
 }

@@ -64,7 +64,7 @@ void Program::Finalize() {
     if (op.kind == OpKind::kView) ++views;
     int temporary = 0;
     if (op.kind == OpKind::kProject) {
-      const bool straight = op.projection == StackOp::kMax && op.sources.size() == 1;
+      const bool straight = StartsInPlace(op.projection) && op.sources.size() == 1;
       temporary = straight ? 0 : HasAccumulator(op.projection) ? 2 : 1;
     }
     if (op.kind == OpKind::kProjectRegs) temporary = HasAccumulator(op.projection) ? 1 : 0;

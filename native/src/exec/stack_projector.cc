@@ -11,6 +11,7 @@ void StackProjector::Begin(StackOp op, int64_t window) {
 
 Projection StackProjector::Simple() const {
   return op_ == StackOp::kMax    ? Projection::kMax
+         : op_ == StackOp::kMin  ? Projection::kMin
          : op_ == StackOp::kMean ? Projection::kMean
                                  : Projection::kSum;
 }

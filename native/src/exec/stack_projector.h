@@ -11,10 +11,15 @@
 
 namespace tilecast {
 
-enum class StackOp : uint8_t { kMax, kMean, kSum, kDeviation, kFocus };
+enum class StackOp : uint8_t { kMax, kMin, kMean, kSum, kDeviation, kFocus };
 
 constexpr bool HasAccumulator(StackOp op) {
   return op == StackOp::kMean || op == StackOp::kSum;
+}
+
+// Whether its first plane can be read straight into the result.
+constexpr bool StartsInPlace(StackOp op) {
+  return op == StackOp::kMax || op == StackOp::kMin;
 }
 
 // One stack at a time; memory is kept for the next one.
@@ -26,7 +31,7 @@ class StackProjector {
   // kMean, kSum: of the plane that First and Next add up in. The others take `out` there.
   DType AccumulatorOf(DType in) const;
 
-  // kMax: `accumulator` may be the very memory of `in`.
+  // StartsInPlace: `accumulator` may be the very memory of `in`.
   void First(const Plane& in, const Plane& accumulator);
   void Next(const Plane& in, const Plane& accumulator);
   void Finish(int64_t count, const Plane& accumulator, const Plane& out);

@@ -250,7 +250,7 @@ void Executor::Worker::Project(const Instruction& op, const Job& job, JobResult&
   OpenSource(first);
   projector_.Begin(op.projection, static_cast<int64_t>(op.a));
   const Plane out = Allocate(op.out, projector_.ResultOf(first.dtype), first.height, first.width);
-  const bool in_place = op.projection == StackOp::kMax;
+  const bool in_place = StartsInPlace(op.projection);
   std::vector<Loan> temporary;
   const auto temp = [&](DType dtype) {
     temporary.push_back(Take());

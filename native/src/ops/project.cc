@@ -42,7 +42,7 @@ int Index(DType dtype) {
 }  // namespace
 
 DType ProjectionAccumulator(Projection kind, DType in) {
-  return kind == Projection::kMax ? in : SumDType(in);
+  return IsExtreme(kind) ? in : SumDType(in);
 }
 
 DType ProjectionResult(Projection kind, DType in) {
@@ -52,7 +52,7 @@ DType ProjectionResult(Projection kind, DType in) {
 void ProjectFirst(Projection kind, const Plane& in, const Plane& acc) {
   RequireShape("project", "the accumulator", acc, in.height, in.width);
   RequireDType("project", "the accumulator", acc, ProjectionAccumulator(kind, in.dtype));
-  if (kind == Projection::kMax) return CopyRows(in, acc);
+  if (IsExtreme(kind)) return CopyRows(in, acc);
   const auto first = Kernels().sum_first[Index(in.dtype)];
   for (int64_t y = 0; y < in.height; ++y)
     first(in.row<std::byte>(y), acc.row<std::byte>(y), in.width);
@@ -62,8 +62,9 @@ void ProjectNext(Projection kind, const Plane& in, const Plane& acc) {
   RequireShape("project", "a plane of the stack", in, acc.height, acc.width);
   RequireDType("project", "the accumulator", acc, ProjectionAccumulator(kind, in.dtype));
   const KernelTable& kernels = Kernels();
-  const auto next =
-      kind == Projection::kMax ? kernels.max[Index(in.dtype)] : kernels.sum_next[Index(in.dtype)];
+  const auto next = kind == Projection::kMax   ? kernels.max[Index(in.dtype)]
+                    : kind == Projection::kMin ? kernels.min[Index(in.dtype)]
+                                               : kernels.sum_next[Index(in.dtype)];
   for (int64_t y = 0; y < in.height; ++y)
     next(in.row<std::byte>(y), acc.row<std::byte>(y), in.width);
 }

@@ -23,6 +23,7 @@ namespace {
 #include "ops/kernels/resample.inc"
 #include "ops/kernels/windows.inc"
 #include "ops/kernels/median.inc"
+#include "ops/kernels/neighbours.inc"
 // clang-format on
 
 }  // namespace
@@ -78,6 +79,7 @@ const KernelTable TILECAST_CONCAT(kKernels_, TILECAST_KERNEL_TARGET) =
         .stretch = StretchRow,
         .clamp = ClampRow,
         .max = TILECAST_EACH(MaxRow),
+        .min = TILECAST_EACH(MinRow),
         .sum_first = TILECAST_EACH(SumFirstRow),
         .sum_next = TILECAST_EACH(SumNextRow),
         .mean_finish = {nullptr, nullptr, nullptr, nullptr, MeanFinishRow<uint32_t>,
@@ -117,6 +119,14 @@ const KernelTable TILECAST_CONCAT(kKernels_, TILECAST_KERNEL_TARGET) =
                 .median5 = {MedianRows<uint8_t, 2>, MedianRows<uint16_t, 2>,
                             MedianRows<int32_t, 2>},
                 .tile = MedianOfTile,
+            },
+        .neighbours =
+            {
+                .fold = {BallFold<uint8_t>, BallFold<uint16_t>, BallFold<float>},
+                .ball = {BallRow<uint8_t>, BallRow<uint16_t>, BallRow<float>},
+                .bilateral = BilateralRow,
+                .weigh_rows = WeighRows,
+                .weigh_line = WeighLine,
             },
 };
 

@@ -18,6 +18,7 @@
 #include <cstdint>
 
 #include "ops/kernels/median.h"
+#include "ops/kernels/neighbours.h"
 #include "ops/kernels/windows.h"
 
 namespace tilecast {
@@ -113,8 +114,9 @@ struct KernelTable {
   // v = v held within low..high, NaN kept.
   void (*clamp)(double* v, double low, double high, int64_t n);
 
-  // acc = max(acc, in), NaN wins. Same dtype.
+  // acc = max(acc, in) and min(acc, in), NaN wins. Same dtype.
   void (*max[kKernelDTypes])(const void* in, void* acc, int64_t n);
+  void (*min[kKernelDTypes])(const void* in, void* acc, int64_t n);
   // acc = in, acc += in. acc: uint32 for unsigned, int32 for signed 8/16-bit integers, float64 for
   // the rest.
   void (*sum_first[kKernelDTypes])(const void* in, void* acc, int64_t n);
@@ -141,6 +143,7 @@ struct KernelTable {
 
   WindowKernels windows;
   MedianKernels median;
+  NeighbourKernels neighbours;
 };
 
 const KernelTable&
