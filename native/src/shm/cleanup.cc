@@ -97,16 +97,14 @@ void TakeOverSignals() {
   }
 }
 
-// Node unloads an addon when the last worker thread that required it ends; a signal handler must
-// not point into unmapped code then.
+}  // namespace
+
 void PinThisLibrary() {
   Dl_info info{};
   if (dladdr(reinterpret_cast<void*>(&OnEndingSignal), &info) == 0 || info.dli_fname == nullptr)
     return;
   dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
 }
-
-}  // namespace
 
 namespace {
 

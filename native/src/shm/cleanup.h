@@ -48,6 +48,10 @@ void UnlinkRegisteredPool(int handle);
 inline constexpr int kMaxRegistered = 256;
 inline constexpr uint32_t kChannelSlots = UINT32_MAX;
 
+// Keeps this addon loaded until the process ends, for threads, handlers and hooks that point into
+// it: Node unloads an addon when the last worker thread that required it ends.
+void PinThisLibrary();
+
 // Unlinks every registered pool that this very process made: after a fork the child's exit must not
 // take the parent's pools. Async-signal-safe.
 void UnlinkRegistered();

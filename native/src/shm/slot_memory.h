@@ -63,6 +63,10 @@ class SlotMemory {
   // Maps nothing at a slot: it reads as zeros. Nobody may hold a lease of it.
   void LetGo(uint32_t slot);
   bool IsMapped(uint32_t slot) const { return mapped_[slot].load() != kNowhere; }
+  // Of the object that this process maps there; kNowhere: of none.
+  uint64_t MappedEpoch(uint32_t slot) const {
+    return mapped_[slot].load(std::memory_order_acquire);
+  }
 
   // Removes the names of a pool that this very process made; the mappings stay. Does nothing in a
   // forked child. Idempotent; one thread at a time.

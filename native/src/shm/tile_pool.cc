@@ -314,6 +314,9 @@ std::byte* TilePool::base() const {
 std::byte* TilePool::data(uint32_t slot) const {
   return base() + slot * impl_->slot_bytes;
 }
+uint64_t TilePool::MappedEpoch(uint32_t slot) const {
+  return impl_->memory.MappedEpoch(slot);
+}
 uint64_t TilePool::slot_bytes() const {
   return impl_->slot_bytes;
 }

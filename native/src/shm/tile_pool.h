@@ -142,6 +142,9 @@ class TilePool {
 
   std::byte* base() const;  // slot n starts at base() + n * slot_bytes()
   std::byte* data(uint32_t slot) const;
+  // Which object this process maps at a slot: another number after it was replaced, and the same
+  // while a lease is held. For who keeps something of that memory, as a GPU does.
+  uint64_t MappedEpoch(uint32_t slot) const;
   uint64_t slot_bytes() const;
   uint32_t slots() const;
   uint64_t size_bytes() const;    // slots * slot_bytes
