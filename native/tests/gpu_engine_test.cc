@@ -183,7 +183,7 @@ TEST_CASE("gpu: a kernel that does not compile fails its request alone, with the
     CHECK(caught->code == Code::kGpuFailed);
     CHECK(caught->message.find("the pass \"smudge\"") != std::string::npos);
     INFO(caught->message);
-    CHECK(caught->message.find("cannot initialize") != std::string::npos);
+    CHECK(caught->message.find("cannot convert value of type") != std::string::npos);
   }
   other.join();
 }
