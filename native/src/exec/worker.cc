@@ -326,9 +326,15 @@ void Executor::Worker::Label(const Instruction& op) {
   Objects& objects = objects_[static_cast<size_t>(objects_used_)];
   const Plane in = plane(op.in);
   LabelRuns(in, value, op.label, objects);
-  const Plane out = Allocate(op.out, DType::kI32, in.height, in.width);
-  PaintLabels(objects, out);
-  registers_[static_cast<size_t>(op.out)].objects = objects_used_++;
+  Allocate(op.out, DType::kI32, in.height, in.width);
+  Register& out = registers_[static_cast<size_t>(op.out)];
+  out.objects = objects_used_++;
+  out.unpainted = true;
+}
+
+void Executor::Worker::Paint(Register& labels) {
+  PaintLabels(objects_[static_cast<size_t>(labels.objects)], labels.plane);
+  labels.unpainted = false;
 }
 
 const Objects& Executor::Worker::ObjectsOf(int reg) {

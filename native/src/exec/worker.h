@@ -39,8 +39,9 @@ class Executor::Worker {
     std::optional<Loan> loan;
     Plane plane;
     std::optional<MinMax> range;
-    int objects = -1;     // index into objects_, for labels
-    bool viewed = false;  // its slot is in the result, and stays as it is
+    int objects = -1;        // index into objects_, for labels
+    bool unpainted = false;  // labels that are in objects_ only, until somebody wants their pixels
+    bool viewed = false;     // its slot is in the result, and stays as it is
   };
 
   void Execute(const Instruction& op, const Job& job, JobResult& result);
@@ -53,7 +54,12 @@ class Executor::Worker {
   Loan Take();
   void GiveBack(Loan loan) { free_.push_back(loan); }
 
-  const Plane& plane(int reg) const { return registers_[static_cast<size_t>(reg)].plane; }
+  const Plane& plane(int reg) {
+    Register& r = registers_[static_cast<size_t>(reg)];
+    if (r.unpainted) Paint(r);
+    return r.plane;
+  }
+  void Paint(Register& labels);
   // Opens the source's file and throws kOpShape when it is no longer what the catalogue says.
   void OpenSource(const Source& source);
   void ReadSource(const Source& source, const Plane& dst, JobResult& result);
@@ -65,6 +71,7 @@ class Executor::Worker {
   void Label(const Instruction& op);
   void Measure(const Instruction& op, const Job& job, JobResult& result);
   void Write(const Instruction& op, const Job& job, bool labels, JobResult& result);
+  void WriteRuns(const Objects& objects, const Output& output, JobResult& result);
   void View(const Instruction& op, const Job& job, JobResult& result);
   void Outline(const Instruction& op, JobResult& result);
   void Centroids(const Instruction& op, JobResult& result);
@@ -82,6 +89,7 @@ class Executor::Worker {
   std::vector<Register> registers_;
   std::vector<Loan> free_;  // the job's reservation, not in a register now
   std::vector<Objects> objects_;
+  Objects halved_[2];  // levels of labels
   int objects_used_ = 0;
   std::vector<ShapeRow> shapes_;
   OutlineTracer tracer_;

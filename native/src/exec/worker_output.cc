@@ -98,6 +98,8 @@ void Executor::Worker::Write(const Instruction& op, const Job& job, bool labels,
   const Output& output = job.outputs.at(static_cast<size_t>(op.output));
   const ZarrEncoding& encoding =
       labels ? context_.options.label_encoding : context_.options.image_encoding;
+  const Register& r = registers_[static_cast<size_t>(op.in)];
+  if (r.unpainted) return WriteRuns(objects_[static_cast<size_t>(r.objects)], output, result);
   Plane level = plane(op.in);
   if (!labels) {
     // A sample is enough for a display range, and cheap: every k-th pixel, about 16 Ki of them.
@@ -161,6 +163,22 @@ void Executor::Worker::Write(const Instruction& op, const Job& job, bool labels,
   GiveBack(loan);
 }
 
+// Labels go from their runs into the files; no pixel of them is painted.
+void Executor::Worker::WriteRuns(const Objects& objects, const Output& output, JobResult& result) {
+  PlaneTarget target{"", output.lead, output.height, output.width};
+  const Objects* level = &objects;
+  for (int n = 0; n < output.levels; ++n) {
+    if (n > 0) {
+      HalveObjects(*level, halved_[n % 2]);
+      level = &halved_[n % 2];
+      target.height = HalfSize(target.height);
+      target.width = HalfSize(target.width);
+    }
+    target.dir = output.dir + "/" + std::to_string(n);
+    result.bytes_written += writer_.Write(*level, target, context_.options.label_encoding);
+  }
+}
+
 void Executor::Worker::MakeThumbnail(const Instruction& op, JobResult& result) {
   const Plane in = plane(op.in);
   const int64_t longest = std::max(in.height, in.width);
@@ -173,11 +191,24 @@ void Executor::Worker::MakeThumbnail(const Instruction& op, JobResult& result) {
   thumb.pixels.resize(size);
   BlockMean(in, factor, PackedPlane(thumb.pixels.data(), DType::kF32, thumb.height, thumb.width));
   if (!op.inputs.empty()) {
-    const Plane labels = plane(op.inputs[0]);
+    const Register& labels = registers_[static_cast<size_t>(op.inputs[0])];
+    // The pixel in the middle of each block.
+    std::vector<int32_t> sampled(size), row(static_cast<size_t>(labels.plane.width));
+    for (int64_t y = 0; y < thumb.height; ++y) {
+      const int64_t from = std::min(y * factor + factor / 2, labels.plane.height - 1);
+      const int32_t* pixels = row.data();
+      if (labels.unpainted) {
+        PaintLabelRow(objects_[static_cast<size_t>(labels.objects)], from, row.data());
+      } else {
+        pixels = labels.plane.row<int32_t>(from);
+      }
+      for (int64_t x = 0; x < thumb.width; ++x) {
+        sampled[static_cast<size_t>(y * thumb.width + x)] =
+            pixels[std::min(x * factor + factor / 2, labels.plane.width - 1)];
+      }
+    }
     const auto label = [&](int64_t y, int64_t x) {
-      return labels.row<int32_t>(
-          std::min(y * factor + factor / 2,
-                   labels.height - 1))[std::min(x * factor + factor / 2, labels.width - 1)];
+      return sampled[static_cast<size_t>(y * thumb.width + x)];
     };
     thumb.outline.resize(size);
     for (int64_t y = 0; y < thumb.height; ++y) {
@@ -200,6 +231,7 @@ void Executor::Worker::MakeThumbnail(const Instruction& op, JobResult& result) {
 void Executor::Worker::View(const Instruction& op, const Job& job, JobResult& result) {
   Register& r = registers_[static_cast<size_t>(op.in)];
   if (credits_ == 0 || r.viewed) return;
+  if (r.unpainted) Paint(r);
   Loan loan = *r.loan;
   Plane shown = r.plane;
   if (op.output >= 0) {

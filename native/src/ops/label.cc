@@ -175,22 +175,43 @@ void LabelRuns(const Plane& in, double value, const LabelOptions& options, Objec
   NumberRoots(options, objects);
 }
 
+void PaintLabelRow(const Objects& objects, int64_t y, int32_t* out) {
+  int64_t x = 0;
+  const auto zero = [&](int64_t end) {
+    if (end > x) std::memset(out + x, 0, static_cast<size_t>(end - x) * sizeof(int32_t));
+  };
+  for (int32_t i = objects.run_of_row[static_cast<size_t>(y)];
+       i < objects.run_of_row[static_cast<size_t>(y) + 1]; ++i) {
+    const Run& run = objects.runs[static_cast<size_t>(i)];
+    zero(run.x0);
+    std::fill(out + run.x0, out + run.x1, run.label);
+    x = run.x1;
+  }
+  zero(objects.width);
+}
+
 void PaintLabels(const Objects& objects, const Plane& out) {
   RequireDType("paintLabels", "the result", out, DType::kI32);
   RequireShape("paintLabels", "the result", out, objects.height, objects.width);
-  for (int64_t y = 0; y < out.height; ++y) {
-    int32_t* row = out.row<int32_t>(y);
-    int64_t x = 0;
-    for (int32_t i = objects.run_of_row[static_cast<size_t>(y)];
-         i < objects.run_of_row[static_cast<size_t>(y) + 1]; ++i) {
+  for (int64_t y = 0; y < out.height; ++y) PaintLabelRow(objects, y, out.row<int32_t>(y));
+}
+
+void HalveObjects(const Objects& objects, Objects& half) {
+  half.runs.clear();
+  half.height = (objects.height + 1) / 2;
+  half.width = (objects.width + 1) / 2;
+  half.count = objects.count;
+  half.run_of_row.assign(static_cast<size_t>(half.height) + 1, 0);
+  for (int64_t y = 0; y < half.height; ++y) {
+    half.run_of_row[static_cast<size_t>(y)] = static_cast<int32_t>(half.runs.size());
+    const auto row = static_cast<size_t>(2 * y);
+    for (int32_t i = objects.run_of_row[row]; i < objects.run_of_row[row + 1]; ++i) {
       const Run& run = objects.runs[static_cast<size_t>(i)];
-      std::memset(row + x, 0, static_cast<size_t>(run.x0 - x) * sizeof(int32_t));
-      std::fill(row + run.x0, row + run.x1, run.label);
-      x = run.x1;
+      const int32_t x0 = run.x0 / 2 + run.x0 % 2, x1 = run.x1 / 2 + run.x1 % 2;
+      if (x0 < x1) half.runs.push_back({static_cast<int32_t>(y), x0, x1, run.label});
     }
-    if (x < out.width)
-      std::memset(row + x, 0, static_cast<size_t>(out.width - x) * sizeof(int32_t));
   }
+  half.run_of_row[static_cast<size_t>(half.height)] = static_cast<int32_t>(half.runs.size());
 }
 
 void RunsFromLabels(const Plane& labels, Objects& objects) {

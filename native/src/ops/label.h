@@ -42,6 +42,13 @@ void LabelRuns(const Plane& in, double value, const LabelOptions& options, Objec
 // Paints the objects into out(int32): label or 0 (every pixel is written).
 void PaintLabels(const Objects& objects, const Plane& out);
 
+// The objects of every second pixel of every second row, with their labels: what PaintLabels of the
+// result paints is HalveStride of what it paints of `objects`.
+void HalveObjects(const Objects& objects, Objects& half);
+
+// Labels of one row, 0 where there is none; `out` has the objects' width.
+void PaintLabelRow(const Objects& objects, int64_t y, int32_t* out);
+
 // Rebuilds the runs from any int32 label plane: labels kept as they are (they may have gaps, touch,
 // or be in parts), count = the greatest label, 0 and negative values are background. Memory of the
 // measurements grows with count, not with the number of labels present.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Writes Blosc 1 frames (byte shuffle, then LZ4 or Zstandard) straight from the rows of a plane.
+// Writes Blosc 1 frames (byte shuffle, then LZ4 or Zstandard) straight from the rows of a plane, or
+// from the runs of a label image.
 //
 // Format: c-blosc README_CHUNK_FORMAT.rst (version 2 of the frame). Written here because the
 // chunk's rows are gathered and shuffled in one pass into an L2-sized block, which a library that
@@ -11,12 +12,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "image.h"
 
 namespace tilecast {
 
 enum class BloscCodec : uint8_t { kLz4, kZstd };
+
+// Pixels begin <= i < end of a chunk, counted row after row, have `label`.
+struct ChunkRun {
+  int64_t begin, end;
+  int32_t label;
+};
 
 class BloscEncoder {
  public:
@@ -34,6 +42,11 @@ class BloscEncoder {
   // levels 1..9. dst holds at least Bound(height * width * size).
   size_t Encode(const Plane& plane, int64_t height, int64_t width, BloscCodec codec, int level,
                 std::byte* dst);
+
+  // An int32 chunk of height x width pixels that are zero but for `runs` (in order, not touching
+  // each other's pixels), as LZ4. What a compressor would look for is known, so that the cost is
+  // the runs', not the pixels'.
+  size_t EncodeRuns(std::span<const ChunkRun> runs, int64_t height, int64_t width, std::byte* dst);
 
  private:
   struct Impl;

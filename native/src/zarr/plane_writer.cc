@@ -87,6 +87,7 @@ struct Grid {
         separator(e.separator) {
     if (!target.lead.empty()) prefix += target.lead + separator;
   }
+  size_t chunk_bytes(DType dtype) const { return static_cast<size_t>(ch * cw) * DTypeSize(dtype); }
   std::string key(int64_t i, int64_t j) const {
     return prefix + std::to_string(i) + separator + std::to_string(j);
   }
@@ -105,6 +106,9 @@ struct PlaneWriter::Impl {
   std::unique_ptr<std::byte[]> out;  // not zeroed: only what is written is touched
   size_t capacity = 0;
   std::vector<std::byte> index;
+  std::vector<ChunkRun> chunk_runs;
+  std::vector<int32_t> next_run;
+  std::vector<int32_t> painted;  // a chunk of labels, for codecs other than LZ4
 
   ~Impl() { ZSTD_freeCCtx(zstd); }
 
@@ -119,10 +123,22 @@ struct PlaneWriter::Impl {
     return out.get() + used;
   }
 
-  // A plane's chunks, and the index of them, as a shard; returns the bytes of the chunks.
-  size_t EncodeShard(const Plane& plane, const Grid& grid, const ZarrEncoding& e);
+  // Both take encode(i, j, used), which appends the chunk at `used` and returns its length, 0 for
+  // one that is zero throughout.
+  //
+  // The chunks and the index of them, as a shard; returns the bytes of the chunks.
+  template <class EncodeOne>
+  size_t EncodeShard(const Grid& grid, size_t chunk_bytes, EncodeOne&& encode);
+  template <class EncodeOne>
+  int64_t WriteChunks(const Grid& grid, const ZarrEncoding& e, size_t chunk_bytes,
+                      EncodeOne&& encode);
   // The index behind `used` bytes of chunks; returns the bytes of the shard.
   size_t AppendIndex(size_t used);
+
+  // The runs of chunk (i, j), in `chunk_runs`. Chunks of a row are asked for from left to right:
+  // `next_run` has the first run of each row that the chunk may hold.
+  void FindRuns(const Objects& labels, const Grid& grid, int64_t i, int64_t j);
+  size_t EncodeLabels(const Grid& grid, const ZarrEncoding& e, size_t used);
 
   // Appends one encoded chunk at `used`; returns its length.
   size_t EncodeChunk(const Plane& part, int64_t h, int64_t w, const ZarrEncoding& e, size_t used) {
@@ -189,18 +205,17 @@ bool IsBlank(const Plane& part) {
 
 }  // namespace
 
-size_t PlaneWriter::Impl::EncodeShard(const Plane& plane, const Grid& grid, const ZarrEncoding& e) {
+template <class EncodeOne>
+size_t PlaneWriter::Impl::EncodeShard(const Grid& grid, size_t chunk_bytes, EncodeOne&& encode) {
   const auto chunks = static_cast<size_t>(grid.ny * grid.nx);
   index.assign(chunks * 16, std::byte{0xff});
   // Room for all at once: growing would copy what is there. Only what is written is touched.
-  const size_t chunk = static_cast<size_t>(grid.ch * grid.cw) * DTypeSize(plane.dtype);
-  Reserve(0, chunks * (chunk + 1024));
+  Reserve(0, chunks * (chunk_bytes + 1024));
   size_t used = 0;
   for (int64_t i = 0; i < grid.ny; ++i) {
     for (int64_t j = 0; j < grid.nx; ++j) {
-      const Plane part = PartOf(plane, grid, i, j);
-      if (IsBlank(part)) continue;
-      const uint64_t entry[2] = {used, EncodeChunk(part, grid.ch, grid.cw, e, used)};
+      const uint64_t entry[2] = {used, encode(i, j, used)};
+      if (entry[1] == 0) continue;
       std::memcpy(index.data() + (i * grid.nx + j) * 16, entry, 16);
       used += entry[1];
     }
@@ -216,40 +231,99 @@ size_t PlaneWriter::Impl::AppendIndex(size_t used) {
   return used + index.size() + 4;
 }
 
-int64_t PlaneWriter::Write(const Plane& plane, const PlaneTarget& target, const ZarrEncoding& e) {
-  const Grid grid(target, e);
+template <class EncodeOne>
+int64_t PlaneWriter::Impl::WriteChunks(const Grid& grid, const ZarrEncoding& e, size_t chunk_bytes,
+                                       EncodeOne&& encode) {
   if (e.format == 3 && e.sharded) {
-    size_t used = impl_->EncodeShard(plane, grid, e);
+    size_t used = EncodeShard(grid, chunk_bytes, encode);
     if (used == 0) {
       Remove(grid.key(0, 0));
       return 0;
     }
-    used = impl_->AppendIndex(used);
-    WriteFile(grid.key(0, 0), impl_->out.get(), used);
+    used = AppendIndex(used);
+    WriteFile(grid.key(0, 0), out.get(), used);
     return static_cast<int64_t>(used);
   }
   int64_t written = 0;
   for (int64_t i = 0; i < grid.ny; ++i) {
     for (int64_t j = 0; j < grid.nx; ++j) {
-      const Plane part = PartOf(plane, grid, i, j);
-      const std::string chunk = grid.key(i, j);
-      if (IsBlank(part)) {
-        Remove(chunk);
+      const std::string key = grid.key(i, j);
+      const size_t n = encode(i, j, 0);
+      if (n == 0) {
+        Remove(key);
         continue;
       }
-      const size_t n = impl_->EncodeChunk(part, grid.ch, grid.cw, e, 0);
-      WriteFile(chunk, impl_->out.get(), n);
+      WriteFile(key, out.get(), n);
       written += static_cast<int64_t>(n);
     }
   }
   return written;
 }
 
+void PlaneWriter::Impl::FindRuns(const Objects& labels, const Grid& grid, int64_t i, int64_t j) {
+  const int64_t y0 = i * grid.ch, y1 = std::min(y0 + grid.ch, labels.height);
+  const int64_t x0 = j * grid.cw, x1 = x0 + grid.cw;
+  chunk_runs.clear();
+  if (y0 >= y1) return;  // the array goes on behind the plane
+  if (j == 0) next_run.assign(labels.run_of_row.begin() + y0, labels.run_of_row.begin() + y1);
+  for (int64_t y = y0; y < y1; ++y) {
+    const int32_t end = labels.run_of_row[static_cast<size_t>(y) + 1];
+    int32_t& r = next_run[static_cast<size_t>(y - y0)];
+    for (; r < end; ++r) {
+      const Run& run = labels.runs[static_cast<size_t>(r)];
+      if (run.x0 >= x1) break;
+      const int64_t row = (y - y0) * grid.cw - x0;
+      chunk_runs.push_back(
+          {row + std::max<int64_t>(run.x0, x0), row + std::min<int64_t>(run.x1, x1), run.label});
+      if (run.x1 > x1) break;  // goes on in the next chunk
+    }
+  }
+}
+
+size_t PlaneWriter::Impl::EncodeLabels(const Grid& grid, const ZarrEncoding& e, size_t used) {
+  if (chunk_runs.empty()) return 0;
+  const auto pixels = static_cast<size_t>(grid.ch * grid.cw);
+  if (e.codec == ChunkCodec::kBloscLz4) {
+    std::byte* dst = Reserve(used, BloscEncoder::Bound(pixels * sizeof(int32_t)));
+    return blosc.EncodeRuns(chunk_runs, grid.ch, grid.cw, dst);
+  }
+  painted.assign(pixels, 0);
+  for (const ChunkRun& run : chunk_runs) {
+    std::fill(painted.begin() + run.begin, painted.begin() + run.end, run.label);
+  }
+  const Plane part = PackedPlane(painted.data(), DType::kI32, grid.ch, grid.cw);
+  return EncodeChunk(part, grid.ch, grid.cw, e, used);
+}
+
+int64_t PlaneWriter::Write(const Plane& plane, const PlaneTarget& target, const ZarrEncoding& e) {
+  const Grid grid(target, e);
+  return impl_->WriteChunks(grid, e, grid.chunk_bytes(plane.dtype),
+                            [&](int64_t i, int64_t j, size_t used) -> size_t {
+                              const Plane part = PartOf(plane, grid, i, j);
+                              if (IsBlank(part)) return 0;
+                              return impl_->EncodeChunk(part, grid.ch, grid.cw, e, used);
+                            });
+}
+
+int64_t PlaneWriter::Write(const Objects& labels, const PlaneTarget& target,
+                           const ZarrEncoding& e) {
+  const Grid grid(target, e);
+  return impl_->WriteChunks(grid, e, grid.chunk_bytes(DType::kI32),
+                            [&](int64_t i, int64_t j, size_t used) {
+                              impl_->FindRuns(labels, grid, i, j);
+                              return impl_->EncodeLabels(grid, e, used);
+                            });
+}
+
 std::span<const std::byte> PlaneWriter::Encode(const Plane& plane, const ZarrEncoding& e) {
   const Grid grid({"", "", plane.height, plane.width}, e);
   if (e.format == 3 && e.sharded) {
-    const size_t used = impl_->AppendIndex(impl_->EncodeShard(plane, grid, e));
-    return {impl_->out.get(), used};
+    const size_t chunks = impl_->EncodeShard(
+        grid, grid.chunk_bytes(plane.dtype), [&](int64_t i, int64_t j, size_t used) {
+          const Plane part = PartOf(plane, grid, i, j);
+          return IsBlank(part) ? 0 : impl_->EncodeChunk(part, grid.ch, grid.cw, e, used);
+        });
+    return {impl_->out.get(), impl_->AppendIndex(chunks)};
   }
   if (grid.ny * grid.nx != 1) {
     throw Error(Code::kInvalidArgument, "a plane of several chunks is several files");

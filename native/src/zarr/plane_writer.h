@@ -8,6 +8,7 @@
 #include <string>
 
 #include "image.h"
+#include "ops/label.h"
 #include "zarr/blosc_frame.h"
 
 namespace tilecast {
@@ -49,6 +50,8 @@ class PlaneWriter {
   // `sync` is never done: results are as durable as the file system makes them. Throws kIo with the
   // path. Returns the bytes written.
   int64_t Write(const Plane& plane, const PlaneTarget& target, const ZarrEncoding& encoding);
+  // The plane that PaintLabels would paint, from its runs.
+  int64_t Write(const Objects& labels, const PlaneTarget& target, const ZarrEncoding& encoding);
   // The bytes of the one file that holds a whole plane of height x width pixels: its shard, or its
   // only chunk. A plane that is zero throughout has a file too. Valid until the next call.
   std::span<const std::byte> Encode(const Plane& plane, const ZarrEncoding& encoding);

@@ -63,19 +63,22 @@ void Span4(const uint8_t* in, size_t count, uint8_t* out, size_t plane) {
 
 }  // namespace
 
-void ShuffleRows(const std::byte* base, size_t stride, size_t row_bytes, size_t begin, size_t n,
-                 size_t size, std::byte* out) {
-  const size_t plane = n / size;
+void ShuffleRows(const ChunkRows& chunk, size_t begin, size_t n, std::byte* out) {
+  const size_t size = chunk.size, plane = n / size;
   auto* to = reinterpret_cast<uint8_t*>(out);
-  size_t done = 0;
-  while (done < n) {
-    const size_t at = begin + done;
-    const size_t row = at / row_bytes;
-    const size_t x = at % row_bytes;
-    const size_t span = std::min(row_bytes - x, n - done);
-    const auto* from = reinterpret_cast<const uint8_t*>(base) + row * stride + x;
-    const size_t i = done / size;
-    const size_t count = span / size;
+  for (size_t done = 0; done < n;) {
+    const size_t row = (begin + done) / chunk.row_bytes;
+    const size_t x = (begin + done) % chunk.row_bytes;
+    const size_t end = row < chunk.rows ? chunk.have : 0;
+    const bool blank = x >= end;
+    const size_t span = std::min((blank ? chunk.row_bytes : end) - x, n - done);
+    const size_t i = done / size, count = span / size;
+    done += span;
+    if (blank) {
+      for (size_t k = 0; k < size; ++k) std::memset(to + k * plane + i, 0, count);
+      continue;
+    }
+    const auto* from = reinterpret_cast<const uint8_t*>(chunk.base) + row * chunk.stride + x;
     switch (size) {
       case 1:
         std::memcpy(to + i, from, span);
@@ -91,7 +94,6 @@ void ShuffleRows(const std::byte* base, size_t stride, size_t row_bytes, size_t 
           for (size_t k = 0; k < size; ++k) to[k * plane + i + e] = from[size * e + k];
         }
     }
-    done += span;
   }
 }
 
