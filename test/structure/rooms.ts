@@ -45,7 +45,8 @@ export const nativeRooms: Readonly<Record<string, readonly string[]>> = {
   codec: [],
   tiff: ["codec"],
   ops: [],
-  zarr: ["codec"],
+  // Labels are written from their runs.
+  zarr: ["codec", "ops"],
   gpu: ["shm", "ops"],
   exec: ["shm", "codec", "tiff", "ops", "zarr", "gpu"],
   bench: ["shm", "codec", "tiff", "ops", "zarr"],
