@@ -9,7 +9,7 @@ Object.assign(globalThis, globals);
 
 /** A device on SwiftShader or a real GPU, and what runs recipes on it. */
 export class WebGpuRunner {
-  readonly #shaders = new Map<string, GPUShaderModule>();
+  readonly #pipelines = new Map<string, GPUComputePipeline>();
 
   private constructor(
     // The object that keeps the process alive while it is referenced.
@@ -39,7 +39,7 @@ export class WebGpuRunner {
   async run(
     recipe: NativeGpuRecipe,
     inputs: readonly Uint8Array[],
-  ): Promise<{ outputs: Uint8Array[]; results: Uint8Array[] }> {
+  ): Promise<{ outputs: Uint8Array[]; results: Uint8Array[]; doubt: boolean }> {
     const { device } = this;
     const queue = [...inputs];
     const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
@@ -59,10 +59,7 @@ export class WebGpuRunner {
     device.pushErrorScope("validation");
     const encoder = device.createCommandEncoder();
     for (const pass of recipe.passes) {
-      const pipeline = device.createComputePipeline({
-        layout: "auto",
-        compute: { module: this.#shader(pass.wgsl), entryPoint: pass.entry },
-      });
+      const pipeline = this.#pipeline(pass.wgsl, pass.entry);
       const entries = pass.buffers.map((buffer, binding) => ({
         binding,
         resource: { buffer: buffers[buffer] as GPUBuffer },
@@ -108,15 +105,19 @@ export class WebGpuRunner {
       results: await Promise.all(results.map(take)),
     };
     for (const buffer of buffers) buffer.destroy();
-    return taken;
+    const order = recipe.buffers.flatMap(({ kind }, i) => (kind === "result" ? [i] : []));
+    const doubt = taken.results[order.indexOf(recipe.doubt)]?.some((byte) => byte !== 0) ?? false;
+    return { ...taken, doubt };
   }
 
-  #shader(code: string): GPUShaderModule {
-    let module = this.#shaders.get(code);
-    if (module === undefined) {
-      module = this.device.createShaderModule({ code });
-      this.#shaders.set(code, module);
+  #pipeline(code: string, entryPoint: string): GPUComputePipeline {
+    const key = `${entryPoint}\n${code}`;
+    let pipeline = this.#pipelines.get(key);
+    if (pipeline === undefined) {
+      const module = this.device.createShaderModule({ code });
+      pipeline = this.device.createComputePipeline({ layout: "auto", compute: { module, entryPoint } });
+      this.#pipelines.set(key, pipeline);
     }
-    return module;
+    return pipeline;
   }
 }

@@ -84,14 +84,7 @@ std::array<uint32_t, 3> LinearGroups(int64_t count) {
 }
 
 std::string Filled(std::string_view kernel, RecipeBuilder::Text text) {
-  std::string out(KernelText(kernel));
-  for (const auto& [key, value] : text) {
-    const std::string mark = "${" + std::string(key) + "}";
-    for (size_t at = 0; (at = out.find(mark, at)) != std::string::npos; at += value.size()) {
-      out.replace(at, mark.size(), value);
-    }
-  }
-  return out;
+  return FilledText(KernelText(kernel), text);
 }
 
 uint32_t Word(int64_t value) {
@@ -102,6 +95,17 @@ uint32_t Word(int64_t value) {
 }
 
 }  // namespace
+
+std::string FilledText(std::string_view text, RecipeBuilder::Text replacements) {
+  std::string out(text);
+  for (const auto& [key, value] : replacements) {
+    const std::string mark = "${" + std::string(key) + "}";
+    for (size_t at = 0; (at = out.find(mark, at)) != std::string::npos; at += value.size()) {
+      out.replace(at, mark.size(), value);
+    }
+  }
+  return out;
+}
 
 uint64_t PlaneBytes(DType dtype, int64_t height, int64_t width) {
   return (static_cast<uint64_t>(height) * static_cast<uint64_t>(width) * DTypeSize(dtype) + 3) / 4 *
@@ -238,8 +242,14 @@ void RecipeBuilder::Linear(std::string_view kernel, int64_t count, Uses buffers,
 
 void RecipeBuilder::Grid(std::string_view kernel, std::array<uint32_t, 3> workgroups, Uses buffers,
                          Params params, Text text) {
-  AddPass(kernel, Filled(kernel, text), {}, workgroups, {buffers.begin(), buffers.size()},
-          {params.begin(), params.size()});
+  GridText(kernel, Filled(kernel, text), workgroups, {buffers.begin(), buffers.size()},
+           {params.begin(), params.size()});
+}
+
+void RecipeBuilder::GridText(std::string_view name, std::string_view wgsl,
+                             std::array<uint32_t, 3> workgroups, std::span<const Use> buffers,
+                             std::span<const Param> params) {
+  AddPass(name, std::string(wgsl), {}, workgroups, buffers, params);
 }
 
 }  // namespace tilecast::gpu

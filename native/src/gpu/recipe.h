@@ -74,6 +74,10 @@ uint64_t PlaneBytes(DType dtype, int64_t height, int64_t width);
 // Threads of a workgroup of a kernel that takes its items in a row.
 inline constexpr uint32_t kLinearGroup = 256;
 
+// `text` with each ${KEY} replaced.
+std::string FilledText(std::string_view text,
+                       std::span<const std::pair<std::string_view, std::string>> replacements);
+
 // WGSL of the file gpu/kernels/NAME.wgsl, without the extension. kInternal when there is none.
 std::string_view KernelText(std::string_view name);
 
@@ -138,6 +142,9 @@ class RecipeBuilder {
   // errors and timings.
   void MapText(std::string_view name, std::string_view wgsl, const GpuPlane& out,
                std::span<const Use> buffers, std::span<const Param> params);
+
+  void GridText(std::string_view name, std::string_view wgsl, std::array<uint32_t, 3> workgroups,
+                std::span<const Use> buffers, std::span<const Param> params);
 
   const Recipe& recipe() const { return recipe_; }
   Recipe Take() { return std::move(recipe_); }

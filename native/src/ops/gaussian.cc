@@ -18,18 +18,17 @@ namespace tilecast {
 
 namespace {
 
-// weights[i] for the two pixels at distance i.
-void Weights(double sigma, int64_t radius, std::vector<float>& weights) {
-  thread_local std::vector<double> exact;
-  exact.resize(static_cast<size_t>(radius) + 1);
+// Normalised, in float64.
+void Exact(double sigma, std::vector<double>& weights) {
+  const int64_t radius = GaussianRadius(sigma);
+  weights.resize(static_cast<size_t>(radius) + 1);
   double total = 0;
   for (int64_t i = radius; i >= 0; --i) {
     const double w = std::exp(-0.5 / (sigma * sigma) * static_cast<double>(i * i));
-    exact[static_cast<size_t>(i)] = w;
+    weights[static_cast<size_t>(i)] = w;
     total += i == 0 ? w : 2 * w;
   }
-  weights.resize(exact.size());
-  for (size_t i = 0; i < exact.size(); ++i) weights[i] = static_cast<float>(exact[i] / total);
+  for (double& w : weights) w /= total;
 }
 
 struct Scratch {
@@ -92,17 +91,6 @@ MinMax Separable(const Plane& in, const Taps& down, const Taps& along, const Pla
   return {low, high};
 }
 
-// Taps of radius int(4 sigma + 0.5); scipy's gaussian_filter skips a sigma of 0.
-Taps Smooth(double sigma, std::vector<float>& weights) {
-  const int64_t radius = static_cast<int64_t>(4 * sigma + 0.5);
-  if (radius > 0) {
-    Weights(sigma, radius, weights);
-  } else {
-    weights.assign(1, 1.0f);
-  }
-  return {weights.data(), radius};
-}
-
 void RequireSigma(const std::string& op, double sigma) {
   if (sigma >= 0 && sigma <= 1e6) return;
   throw Error(Code::kInvalidArgument,
@@ -111,12 +99,35 @@ void RequireSigma(const std::string& op, double sigma) {
 
 }  // namespace
 
+int64_t GaussianRadius(double sigma) {
+  return static_cast<int64_t>(4 * sigma + 0.5);
+}
+
+void GaussianWeights(double sigma, std::vector<float>& smooth) {
+  if (GaussianRadius(sigma) == 0) return smooth.assign(1, 1.0f);  // scipy skips a sigma of 0
+  thread_local std::vector<double> exact;
+  Exact(sigma, exact);
+  smooth.assign(exact.size(), 0);
+  for (size_t i = 0; i < exact.size(); ++i) smooth[i] = static_cast<float>(exact[i]);
+}
+
+void GaussianCurveWeights(double sigma, std::vector<float>& curve) {
+  thread_local std::vector<double> exact;
+  Exact(sigma, exact);
+  curve.assign(exact.size(), 0);
+  for (size_t i = 0; i < exact.size(); ++i) {
+    const double x = static_cast<double>(i), variance = sigma * sigma;
+    curve[i] = static_cast<float>(exact[i] * (x * x / (variance * variance) - 1 / variance));
+  }
+}
+
 MinMax Gaussian(const Plane& in, double sigma, const Plane& out) {
   RequireDType("gaussian", "the result", out, DType::kF32);
   RequireShape("gaussian", "the result", out, in.height, in.width);
   RequireSigma("gaussian", sigma);
   thread_local std::vector<float> weights;
-  const Taps taps = Smooth(sigma, weights);
+  GaussianWeights(sigma, weights);
+  const Taps taps{weights.data(), GaussianRadius(sigma)};
   return Separable(in, taps, taps, out);
 }
 
@@ -128,23 +139,9 @@ void GaussianLaplace(const Plane& in, double sigma, const Plane& out) {
     throw Error(Code::kInvalidArgument, "laplacianOfGaussian: sigma must be above 0 px, got 0");
   }
   thread_local std::vector<float> smooth_weights, curve_weights, other;
-  thread_local std::vector<double> exact;
-  const Taps smooth = Smooth(sigma, smooth_weights);
-  // The second derivative's weights: those of the Gaussian, in float64, times x^2 / sigma^4 - 1 /
-  // sigma^2.
-  exact.resize(smooth_weights.size());
-  double total = 0;
-  for (size_t i = exact.size(); i-- > 0;) {
-    const auto x = static_cast<double>(i);
-    exact[i] = std::exp(-0.5 / (sigma * sigma) * x * x);
-    total += i == 0 ? exact[i] : 2 * exact[i];
-  }
-  curve_weights.resize(exact.size());
-  for (size_t i = 0; i < exact.size(); ++i) {
-    const double x = static_cast<double>(i), variance = sigma * sigma;
-    curve_weights[i] =
-        static_cast<float>(exact[i] / total * (x * x / (variance * variance) - 1 / variance));
-  }
+  GaussianWeights(sigma, smooth_weights);
+  GaussianCurveWeights(sigma, curve_weights);
+  const Taps smooth{smooth_weights.data(), GaussianRadius(sigma)};
   const Taps curve{curve_weights.data(), smooth.radius};
   Separable(in, curve, smooth, out);
   other.resize(static_cast<size_t>(in.pixels()));

@@ -2,6 +2,9 @@
 // Separable Gaussian blur in float32.
 #pragma once
 
+#include <cstdint>
+#include <vector>
+
 #include "image.h"
 
 namespace tilecast {
@@ -34,5 +37,11 @@ MinMax Gaussian(const Plane& in, double sigma, const Plane& out);
 // Gaussian in boundary, dtypes, radius and rounding: within 2e-6 of the image's greatest magnitude
 // divided by sigma^2. sigma > 0. Scratch: one plane of float32 is kept per thread besides.
 void GaussianLaplace(const Plane& in, double sigma, const Plane& out);
+
+// Of both: weights[i] for the two pixels at distance i, i <= GaussianRadius(sigma), in float32.
+int64_t GaussianRadius(double sigma);
+void GaussianWeights(double sigma, std::vector<float>& smooth);
+// Those of the second derivative; sigma > 0.
+void GaussianCurveWeights(double sigma, std::vector<float>& curve);
 
 }  // namespace tilecast

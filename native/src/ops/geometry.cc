@@ -46,19 +46,15 @@ void Rearranged(Turn turn, const Plane& in, const Plane& out) {
   }
 }
 
-// What an output pixel takes from: source pixels first..first + count, weights from `weight` on.
-struct Share {
-  int64_t first, count;
-  size_t weight;
-};
+}  // namespace
 
-void Shares(Resampling method, int64_t in, int64_t out, std::vector<Share>& shares,
-            std::vector<double>& weights) {
+void ResampleShares(Resampling method, int64_t in, int64_t out, std::vector<ResampleShare>& shares,
+                    std::vector<double>& weights) {
   shares.clear();
   weights.clear();
   const double scale = static_cast<double>(in) / static_cast<double>(out);
   for (int64_t i = 0; i < out; ++i) {
-    Share share{0, 0, weights.size()};
+    ResampleShare share{0, 0, weights.size()};
     if (method == Resampling::kBilinear) {
       const double at = std::clamp((static_cast<double>(i) + 0.5) * scale - 0.5, 0.0,
                                    static_cast<double>(in - 1));
@@ -81,8 +77,6 @@ void Shares(Resampling method, int64_t in, int64_t out, std::vector<Share>& shar
     shares.push_back(share);
   }
 }
-
-}  // namespace
 
 void Crop(const Plane& in, int64_t y, int64_t x, const Plane& out) {
   RequireDType("crop", "the result", out, in.dtype);
@@ -120,16 +114,16 @@ void Rearrange(Turn turn, const Plane& in, const Plane& out) {
 void Resize(Resampling method, const Plane& in, const Plane& out) {
   if (out.height == 0 || out.width == 0) return;
   RequirePixels("resize", in);
-  thread_local std::vector<Share> down, along;
+  thread_local std::vector<ResampleShare> down, along;
   thread_local std::vector<double> down_weights, along_weights, line, sum, result;
-  Shares(method, in.height, out.height, down, down_weights);
-  Shares(method, in.width, out.width, along, along_weights);
+  ResampleShares(method, in.height, out.height, down, down_weights);
+  ResampleShares(method, in.width, out.width, along, along_weights);
   const auto load = Kernels().scale_to_f64[static_cast<int>(in.dtype)];
   const auto store = Kernels().from_f64[static_cast<int>(out.dtype)];
   line.resize(static_cast<size_t>(in.width));
   result.resize(static_cast<size_t>(out.width));
   for (int64_t y = 0; y < out.height; ++y) {
-    const Share& rows = down[static_cast<size_t>(y)];
+    const ResampleShare& rows = down[static_cast<size_t>(y)];
     sum.assign(static_cast<size_t>(in.width), 0);
     for (int64_t k = 0; k < rows.count; ++k) {
       load(in.row<std::byte>(rows.first + k), down_weights[rows.weight + static_cast<size_t>(k)], 0,
@@ -139,7 +133,7 @@ void Resize(Resampling method, const Plane& in, const Plane& out) {
       for (int64_t x = 0; x < in.width; ++x) s[x] += v[x];
     }
     for (int64_t x = 0; x < out.width; ++x) {
-      const Share& share = along[static_cast<size_t>(x)];
+      const ResampleShare& share = along[static_cast<size_t>(x)];
       double total = 0;
       for (int64_t k = 0; k < share.count; ++k)
         total += sum[static_cast<size_t>(share.first + k)] *

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "image.h"
 
@@ -36,5 +37,14 @@ enum class Resampling : uint8_t {
 // integers rounded half to even, float32 rounded once. Any dtype in, any dtype out. Every CPU gives
 // the same bits. An empty `in` with a non-empty `out`: kInvalidArgument.
 void Resize(Resampling method, const Plane& in, const Plane& out);
+
+// What an output pixel takes from along one side: `count` source pixels from `first`, with weights
+// from `weight` on.
+struct ResampleShare {
+  int64_t first, count;
+  size_t weight;
+};
+void ResampleShares(Resampling method, int64_t in, int64_t out, std::vector<ResampleShare>& shares,
+                    std::vector<double>& weights);
 
 }  // namespace tilecast

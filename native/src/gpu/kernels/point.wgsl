@@ -63,3 +63,8 @@ fn power(v: f32, gamma: f32) -> f32 {
   if (magnitude == infinity()) { return infinity(); }
   return pow(magnitude, gamma);
 }
+
+fn square(v: f32) -> f32 { return v * v; }
+
+// NaN, of either, is the greatest: numpy.max.
+fn greater(a: f32, b: f32) -> f32 { return select(b, a, a > b || is_nan(a)); }
