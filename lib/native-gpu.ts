@@ -31,6 +31,8 @@ export interface NativeGpuRecipe {
   readonly doubt: number;
 }
 
+export type NativeProjection = "max" | "min" | "mean" | "sum" | "deviation" | "focus";
+
 export interface NativeGpu {
   /** The recipe of ops one after another, or a sentence that says why there is none. Inputs: the plane, then the others in order. */
   gpuRecipe(
@@ -42,5 +44,19 @@ export interface NativeGpu {
     ops: readonly NativeGpuOp[],
     input: { readonly dtype: DType; readonly height: number; readonly width: number },
     images: readonly Uint8Array[],
+  ): Uint8Array;
+  /** The recipe of a projection of so many planes, or why there is none; `window` is that of "focus", px. */
+  gpuProjection(
+    projection: NativeProjection,
+    window: number,
+    input: { readonly dtype: DType; readonly height: number; readonly width: number },
+    planes: number,
+  ): NativeGpuRecipe | string;
+  /** What the CPU makes of the same. For tests; on the calling thread. */
+  applyProjection(
+    projection: NativeProjection,
+    window: number,
+    input: { readonly dtype: DType; readonly height: number; readonly width: number },
+    planes: readonly Uint8Array[],
   ): Uint8Array;
 }

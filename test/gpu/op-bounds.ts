@@ -12,7 +12,7 @@ export type Bound =
   | { readonly kind: "ulp"; readonly ulp: number }
   /** 2^-24, so many times, of the greatest magnitude in the image and the result. */
   | { readonly kind: "scale"; readonly steps: number }
-  /** Integers: 1, where the exact result lies within 2^-16 of half-way, so that few pixels differ. */
+  /** Integers: 1, where what float32 loses of the result, 2^-24 of it a few times, decides on which side of half-way it lies. */
   | { readonly kind: "ties" };
 
 export const equal: Bound = { kind: "equal" };

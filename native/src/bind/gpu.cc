@@ -6,7 +6,9 @@
 #include "bind/bind.h"
 #include "bind/run_data.h"
 #include "exec/op_registry.h"
+#include "exec/stack_projector.h"
 #include "gpu/encode.h"
+#include "gpu/segmentation.h"
 
 namespace tilecast::bind {
 namespace {
@@ -154,11 +156,81 @@ Napi::Value ApplyOps(const Napi::CallbackInfo& info) {
   });
 }
 
+StackOp ProjectionOf(const Napi::Value& name) {
+  constexpr std::pair<const char*, StackOp> names[] = {{"max", StackOp::kMax},
+                                                       {"min", StackOp::kMin},
+                                                       {"mean", StackOp::kMean},
+                                                       {"sum", StackOp::kSum},
+                                                       {"deviation", StackOp::kDeviation},
+                                                       {"focus", StackOp::kFocus}};
+  return OneOf(name.ToString().Utf8Value(), names, "projection");
+}
+
+// (projection, window, { dtype, height, width }, planes) -> the recipe, or why there is none.
+Napi::Value GpuProjection(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guard(env, [&]() -> Napi::Value {
+    const StackOp op = ProjectionOf(info[0]);
+    const auto input = info[2].As<Napi::Object>();
+    const DType dtype = DTypeOfName(input.Get("dtype").ToString().Utf8Value());
+    const int64_t height = IntOr(input, "height", 0), width = IntOr(input, "width", 0);
+    if (const auto why = gpu::RefusesProjection(op, dtype)) return Napi::String::New(env, *why);
+    gpu::RecipeBuilder builder;
+    std::vector<gpu::GpuPlane> planes;
+    for (int64_t i = 0; i < info[3].ToNumber().Int64Value(); ++i) {
+      planes.push_back(builder.Input(dtype, height, width));
+    }
+    StackProjector projector;
+    const double window = info[1].ToNumber().DoubleValue();
+    projector.Begin(op, static_cast<int64_t>(window));
+    EncodeProjection(builder, op, window, planes,
+                     builder.Output(projector.ResultOf(dtype), height, width));
+    return RecipeObject(env, builder.recipe());
+  });
+}
+
+// The same on the CPU: (projection, window, { dtype, height, width }, [bytes]) -> bytes.
+Napi::Value ApplyProjection(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guard(env, [&]() -> Napi::Value {
+    const StackOp op = ProjectionOf(info[0]);
+    const auto input = info[2].As<Napi::Object>();
+    const auto images = info[3].As<Napi::Array>();
+    const DType dtype = DTypeOfName(input.Get("dtype").ToString().Utf8Value());
+    const int64_t height = IntOr(input, "height", 0), width = IntOr(input, "width", 0);
+    const auto memory = [&](DType d) {
+      return std::vector<std::byte>(static_cast<size_t>(height * width) * DTypeSize(d));
+    };
+    StackProjector projector;
+    projector.Begin(op, info[1].ToNumber().Int64Value());
+    const DType result = projector.ResultOf(dtype), sum = projector.AccumulatorOf(dtype);
+    std::vector<std::byte> pixels = memory(dtype), sums = memory(sum), out = memory(result);
+    const Plane in = PackedPlane(pixels.data(), dtype, height, width);
+    const Plane to = PackedPlane(out.data(), result, height, width);
+    const Plane accumulator =
+        HasAccumulator(op) ? PackedPlane(sums.data(), sum, height, width) : to;
+    for (uint32_t i = 0; i < images.Length(); ++i) {
+      const auto given = images.Get(i).As<Napi::Uint8Array>();
+      if (given.ByteLength() < pixels.size()) {
+        throw Error(Code::kOpShape, "a plane has fewer bytes than its shape and dtype say");
+      }
+      std::memcpy(pixels.data(), given.Data(), pixels.size());
+      i == 0 ? projector.First(in, accumulator) : projector.Next(in, accumulator);
+    }
+    projector.Finish(images.Length(), accumulator, to);
+    auto bytes = Napi::Uint8Array::New(env, out.size());
+    std::copy(out.begin(), out.end(), reinterpret_cast<std::byte*>(bytes.Data()));
+    return bytes;
+  });
+}
+
 }  // namespace
 
 void InitGpu(Napi::Env env, Napi::Object exports) {
   exports.Set("gpuRecipe", Napi::Function::New(env, GpuRecipe, "gpuRecipe"));
   exports.Set("applyOps", Napi::Function::New(env, ApplyOps, "applyOps"));
+  exports.Set("gpuProjection", Napi::Function::New(env, GpuProjection, "gpuProjection"));
+  exports.Set("applyProjection", Napi::Function::New(env, ApplyProjection, "applyProjection"));
 }
 
 }  // namespace tilecast::bind

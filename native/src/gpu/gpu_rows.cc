@@ -10,6 +10,10 @@ std::string StoredText(DType out, const std::string& expression) {
   return std::string("to_") + names[static_cast<int>(out)] + "(" + expression + ")";
 }
 
+std::string FloatText(DType in) {
+  return in == DType::kU32 ? "float_u32(v)" : "f32(v)";
+}
+
 const GpuRow* FindGpuRow(std::string_view name) {
   static const std::vector<GpuRow> rows = [] {
     std::vector<GpuRow> all;

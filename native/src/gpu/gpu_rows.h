@@ -58,6 +58,9 @@ struct GpuRow {
 // A float32 expression as one of the scalar of `out`, rounded and saturated as Rescale does.
 std::string StoredText(DType out, const std::string& expression);
 
+// The pixel `v` of a dtype, rounded once to float32.
+std::string FloatText(DType in);
+
 // nullptr when there is none of that name.
 const GpuRow* FindGpuRow(std::string_view name);
 

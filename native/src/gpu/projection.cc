@@ -176,11 +176,14 @@ void EncodeProjection(RecipeBuilder& recipe, StackOp op, double a, std::span<con
   if (in.empty()) throw Error(Code::kInternal, "a projection of no planes");
   const DType dtype = in[0].dtype;
   switch (op) {
-    case StackOp::kMax: {
-      const bool floats = IsFloat(dtype);
-      return EncodeFold(
-          recipe, {"project_max", "$", floats ? "greater(seen, $)" : "max(seen, $)", {}, dtype}, in,
-          out);
+    case StackOp::kMax:
+    case StackOp::kMin: {
+      const bool most = op == StackOp::kMax;
+      std::string next = most ? "max" : "min";
+      if (IsFloat(dtype)) next = most ? "greater" : "lesser";
+      next += "(seen, $)";
+      return EncodeFold(recipe, {most ? "project_max" : "project_min", "$", next, {}, dtype}, in,
+                        out);
     }
     case StackOp::kSum:
     case StackOp::kMean: {

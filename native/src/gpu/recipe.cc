@@ -48,9 +48,12 @@ std::string LoadText(std::string_view name, DType d) {
     get = "extractBits(" + std::string(d == DType::kI16 ? "bitcast<i32>(" : "(") + n +
           "[i >> 1u]), (i & 1u) * 16u, 16u)";
   }
+  // WGSL leaves open how 32 bits round to float32, and SwiftShader rounds twice: halves are exact.
+  const std::string value =
+      d == DType::kU32 ? "f32(v >> 16u) * 65536.0 + f32(v & 0xffffu)" : "f32(v)";
   return "alias " + n + "_t = " + scalar + ";\nfn load_" + n + "(i: u32) -> " + scalar +
-         " { return " + get + "; }\nfn value_" + n + "(i: u32) -> f32 { return f32(load_" + n +
-         "(i)); }\n";
+         " { return " + get + "; }\nfn value_" + n + "(i: u32) -> f32 { let v = load_" + n +
+         "(i); return " + value + "; }\n";
 }
 
 std::string ElementOf(DType d) {

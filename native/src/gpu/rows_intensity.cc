@@ -83,7 +83,9 @@ PointCode ArithmeticCode(DType in, const OpArguments& a, std::optional<DType> ot
     if (!IsFloat(in) && !IsFloat(*other) && !IsFloat(out)) {
       return PointCode{CalculatedIntegers(op, in, *other, out), {}, true};
     }
-    return PointCode{StoredText(out, Calculated(op, "f32(v)", "f32(o)")), {}};
+    const bool floats = IsFloat(in) && IsFloat(*other) && IsFloat(out);
+    const std::string o = op != Arithmetic::kDivide || floats ? "f32(o)" : "unsigned_zero(f32(o))";
+    return PointCode{StoredText(out, Calculated(op, "f32(v)", o)), {}};
   }
   if (!a.has("value")) {
     throw Error(Code::kInvalidArgument, "arithmetic needs a value or a second image");
@@ -110,7 +112,7 @@ GpuRow ArithmeticGpuRow(std::string_view name) {
 
 PointCode Converted(DType in, DType out) {
   if (IsFloat(in)) return PointCode{StoredText(out, "v"), {}, true};
-  if (IsFloat(out)) return PointCode{"f32(v)", {}, true};
+  if (IsFloat(out)) return PointCode{FloatText(in), {}, true};
   return PointCode{StoredInteger(out, Magnitude(in, "v"), Negative(in, "v")), {}, true};
 }
 
@@ -213,14 +215,15 @@ std::vector<GpuRow> GpuIntensityRows() {
        .point = GammaCode},
       {.name = "invert", .point = InvertCode},
       {.name = "anscombe",
-       .point = [](DType, const OpArguments&, std::optional<DType>) -> PointCode {
-         return PointCode{"2 * sqrt(select(f32(v), 0, f32(v) < 0) + 0.375)"};
+       .point = [](DType in, const OpArguments&, std::optional<DType>) -> PointCode {
+         return PointCode{"2 * sqrt(held(" + FloatText(in) + ", 0, infinity()) + 0.375)"};
        }},
       {.name = "flatField",
        .others = DTypes({DType::kF32}),
-       .point = [](DType, const OpArguments& a, std::optional<DType>) -> PointCode {
+       .point = [](DType in, const OpArguments& a, std::optional<DType>) -> PointCode {
          const auto background = static_cast<float>(a.number("background"));
-         return PointCode{"quotient(f32(v) - x_background, o)", {B::F32("background", background)}};
+         return PointCode{"quotient(" + FloatText(in) + " - x_background, o)",
+                          {B::F32("background", background)}};
        }},
   };
   for (GpuRow& row : GpuLevelRows()) rows.push_back(row);

@@ -19,12 +19,12 @@ fn exchange(a: ptr<function, key_t>, b: ptr<function, key_t>) {
 }
 
 fn sorted(row: u32, x: array<u32, 5>) -> Five {
-  let from = row * params.width;
-  var a = key_of(load_in0(from + x[0]));
-  var b = key_of(load_in0(from + x[1]));
-  var c = key_of(load_in0(from + x[2]));
-  var d = key_of(load_in0(from + x[3]));
-  var e = key_of(load_in0(from + x[4]));
+  let first = row * params.width;
+  var a = key_of(load_in0(first + x[0]));
+  var b = key_of(load_in0(first + x[1]));
+  var c = key_of(load_in0(first + x[2]));
+  var d = key_of(load_in0(first + x[3]));
+  var e = key_of(load_in0(first + x[4]));
   exchange(&a, &d); exchange(&b, &e); exchange(&a, &c);
   exchange(&b, &d); exchange(&a, &b); exchange(&c, &e);
   exchange(&b, &c); exchange(&d, &e); exchange(&c, &d);

@@ -24,6 +24,12 @@ fn to_i32(v: f32) -> i32 {
   return select(i32(clamp(round(v), -2147483648.0, 2147483520.0)), 0x7fffffff, v >= 2147483648.0);
 }
 
+// 32 bits rounded once to float32, which WGSL's conversion need not do.
+fn float_u32(v: u32) -> f32 { return f32(v >> 16u) * 65536.0 + f32(v & 0xffffu); }
+
+// 0 without a sign: what -0 is to the CPU where dtypes differ.
+fn unsigned_zero(v: f32) -> f32 { return select(v, 0.0, v == 0.0); }
+
 // float32 held within low..high; NaN stays.
 fn held(v: f32, low: f32, high: f32) -> f32 {
   let above = select(v, low, v < low);
@@ -66,5 +72,6 @@ fn power(v: f32, gamma: f32) -> f32 {
 
 fn square(v: f32) -> f32 { return v * v; }
 
-// NaN, of either, is the greatest: numpy.max.
+// NaN, of either, is the greatest, and the least: numpy.max and min.
 fn greater(a: f32, b: f32) -> f32 { return select(b, a, a > b || is_nan(a)); }
+fn lesser(a: f32, b: f32) -> f32 { return select(b, a, a < b || is_nan(a)); }
