@@ -186,10 +186,11 @@ std::vector<GpuRow> GpuLevelRows() {
          if (!Percentage(a.number("percentile"))) return "its percentile is not within 0..100";
          return RefuseWide(in);
        },
-       .point = [](DType, const OpArguments& a, std::optional<DType>) -> PointCode {
+       .point = [](DType in, const OpArguments& a, std::optional<DType>) -> PointCode {
          if (!a.has("value")) return {"f32(v) - scalars[4]"};
-         return {
-             "f32(v) - x_value", {B::F32("value", static_cast<float>(a.number("value")))}, true};
+         return {FloatText(in) + " - x_value",
+                 {B::F32("value", static_cast<float>(a.number("value")))},
+                 true};
        },
        .prepare =
            [](const GpuOpCall& c) {
