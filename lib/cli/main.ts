@@ -83,6 +83,12 @@ function usage(error: unknown): boolean {
 const cancelledCode = (message: string): number =>
   message.endsWith("SIGTERM") ? 143 : message.endsWith("SIGINT") ? 130 : 1;
 
+// Whoever read the output has gone (`| head`, a closed terminal): what the verb does goes on, unheard.
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
