@@ -30,28 +30,28 @@ constexpr const char* kMachine = "arm64";
 constexpr const char* kMachine = "x64";
 #endif
 
-// Candidates in the order in which they are tried.
-std::vector<std::string> Candidates(const std::string& wanted) {
-  if (!wanted.empty()) return {wanted};
+// The file to load, or nothing and why.
+std::string Choose(const std::string& wanted, std::string& why_not) {
+  if (!wanted.empty()) return wanted;
   if (const char* named = std::getenv("TILECAST_DAWN"); named != nullptr && *named != 0) {
-    return {named};
+    return named;
   }
   const std::string package = DawnPackage();
   Dl_info info{};
   if (package.empty() || dladdr(reinterpret_cast<void*>(&LoadDawn), &info) == 0 ||
       info.dli_fname == nullptr) {
+    why_not = "no npm package has it for this platform";
     return {};
   }
   std::error_code ignored;
   std::filesystem::path folder = std::filesystem::canonical(info.dli_fname, ignored).parent_path();
-  std::vector<std::string> found, looked;
-  for (; !folder.empty(); folder = folder.parent_path()) {
+  for (;; folder = folder.parent_path()) {
     const auto file = folder / "node_modules" / package / kFile;
-    if (std::filesystem::exists(file, ignored)) found.push_back(file.string());
-    looked.push_back(file.string());
+    if (std::filesystem::exists(file, ignored)) return file.string();
     if (folder == folder.parent_path()) break;
   }
-  return found.empty() ? looked : found;
+  why_not = "no node_modules/" + package + " above " + info.dli_fname;
+  return {};
 }
 
 // Fills the table; the name of the first function that is missing.
@@ -131,36 +131,28 @@ const DawnLibrary& LoadDawn(const std::string& wanted) {
   static std::mutex mutex;
   static std::map<std::string, std::unique_ptr<DawnLibrary>> loaded;
   const std::lock_guard lock(mutex);
-  std::string tried;
-  for (const std::string& path : Candidates(wanted)) {
-    if (const auto known = loaded.find(path); known != loaded.end()) return *known->second;
-    std::string reason;
-    void* const handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    if (handle == nullptr) {
-      const char* why = dlerror();
-      reason = why != nullptr ? why : "cannot be loaded";
-    } else {
-      auto library = std::make_unique<DawnLibrary>();
-      library->path = path;
-      const auto missing = Resolve(handle, library->functions);
-      if (!missing) return *(loaded[path] = std::move(library));
-      reason = path + ": of another revision of Dawn than this tilecast calls (it has no " +
-               *missing + ")";
-    }
-    // dlerror names the file itself, as a rule.
-    tried += (tried.empty() ? "" : "; ") + (reason.find(path) == 0 ? "" : path + ": ") + reason;
+  std::string why;
+  const std::string path = Choose(wanted, why);
+  if (const auto known = loaded.find(path); known != loaded.end()) return *known->second;
+  void* const handle =
+      path.empty() ? nullptr : dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  if (handle != nullptr) {
+    auto library = std::make_unique<DawnLibrary>();
+    library->path = path;
+    const auto missing = Resolve(handle, library->functions);
+    if (!missing) return *(loaded[path] = std::move(library));
+    why = path + ": of another revision of Dawn than this tilecast calls (it has no " + *missing +
+          ")";
+  } else if (!path.empty()) {
+    const char* said = dlerror();
+    why = said == nullptr ? path : said;  // names the file, as a rule
   }
   const std::string package = DawnPackage();
-  std::string message = "the GPU library cannot be loaded (";
-  if (tried.empty()) {
-    message += package.empty() ? "no package has it for this platform" : "nothing to try";
-  } else {
-    message += "tried " + tried;
-  }
-  message += "). ";
-  message += package.empty() ? "Set" : "Install the optional dependency " + package + ", or set";
-  message += " TILECAST_DAWN to a build of Dawn with its C functions";
-  throw Error(Code::kGpuUnavailable, message);
+  throw Error(
+      Code::kGpuUnavailable,
+      "the GPU library cannot be loaded: " + why + ". " +
+          (package.empty() ? "Set" : "Install the optional dependency " + package + ", or set") +
+          " TILECAST_DAWN to a build of Dawn with its C functions");
 }
 
 }  // namespace tilecast::gpu

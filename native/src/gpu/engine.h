@@ -65,6 +65,10 @@ struct Request {
   std::shared_ptr<const Recipe> recipe;
   std::vector<Plane> inputs, outputs;                // in the order of the recipe's
   std::vector<std::vector<std::byte>> results = {};  // filled, in the order of its result buffers
+
+  // Afterwards: the CPU has to do it (Recipe::doubt). Outputs that lie where inputs do are not
+  // written then; others hold anything.
+  bool doubtful() const;
 };
 
 // Memory that planes of requests may lie in: slots of equal size side by side, as a TilePool's.

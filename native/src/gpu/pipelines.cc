@@ -12,6 +12,15 @@ namespace {
 // A pool of some hundred slots and the buffers between them stay far below.
 constexpr size_t kMostGroups = 8192;
 
+// What the compiler says, without Dawn's list of callers.
+std::string Brief(std::string message) {
+  if (const size_t callers = message.find("\n - While "); callers != std::string::npos) {
+    message.resize(callers);
+  }
+  while (!message.empty() && message.back() == '\n') message.pop_back();
+  return message;
+}
+
 template <class T>
 void Append(std::string& key, const T& value) {
   key.append(reinterpret_cast<const char*>(&value), sizeof(value));

@@ -98,6 +98,11 @@ void ShareTemporaries(const Recipe& recipe, PreparedRecipe& out) {
 
 PreparedRecipe Prepare(const Recipe& recipe) {
   CheckBuffers(recipe);
+  if (recipe.doubt >= 0 &&
+      (static_cast<size_t>(recipe.doubt) >= recipe.buffers.size() ||
+       recipe.buffers[static_cast<size_t>(recipe.doubt)].kind != Buffer::Kind::kResult)) {
+    Refuse("its doubt is no result");
+  }
   PreparedRecipe out;
   out.place.assign(recipe.buffers.size(), -1);
   for (size_t i = 0; i < recipe.buffers.size(); ++i) {

@@ -17,7 +17,8 @@ namespace tilecast {
 
 namespace {
 
-constexpr int64_t kChunk = 512;  // 4 KiB of doubles: stays in the first-level cache
+constexpr int64_t kChunk = 512;    // 4 KiB of doubles: stays in the first-level cache
+constexpr double kNothing = -0.0;  // to add: 0 would make -0 into 0, and a quotient's sign another
 
 int Index(DType dtype) {
   return static_cast<int>(dtype);
@@ -36,7 +37,7 @@ void ByChunks(const char* op, const Plane& in, const Plane& out, F f) {
   for (int64_t y = 0; y < in.height; ++y) {
     for (int64_t x = 0; x < in.width; x += kChunk) {
       const int64_t n = std::min(kChunk, in.width - x);
-      load(in.row<std::byte>(y) + x * in_size, 1, 0, chunk, n);
+      load(in.row<std::byte>(y) + x * in_size, 1, kNothing, chunk, n);
       f(y, x, chunk, n);
       store(chunk, out.row<std::byte>(y) + x * out_size, n);
     }
@@ -70,7 +71,7 @@ void Calculate(Arithmetic op, const Plane& a, const Plane& b, const Plane& out) 
   const auto size = static_cast<int64_t>(DTypeSize(b.dtype));
   alignas(64) double other[kChunk];
   ByChunks("arithmetic", a, out, [&](int64_t y, int64_t x, double* chunk, int64_t n) {
-    load(b.row<std::byte>(y) + x * size, 1, 0, other, n);
+    load(b.row<std::byte>(y) + x * size, 1, kNothing, other, n);
     calculate(chunk, other, n);
   });
 }
