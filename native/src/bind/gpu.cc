@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "bind/bind.h"
+#include "bind/gpu.h"
 #include "bind/run_data.h"
 #include "exec/op_registry.h"
 #include "exec/stack_projector.h"
@@ -11,7 +12,6 @@
 #include "gpu/segmentation.h"
 
 namespace tilecast::bind {
-namespace {
 
 Napi::Object RecipeObject(Napi::Env env, const gpu::Recipe& recipe) {
   constexpr const char* kinds[] = {"input", "output", "constant", "temporary", "result"};
@@ -57,6 +57,8 @@ Napi::Object RecipeObject(Napi::Env env, const gpu::Recipe& recipe) {
   out.Set("doubt", recipe.doubt);
   return out;
 }
+
+namespace {
 
 // ([{ name, arguments?, others?: [dtype] }], { dtype, height, width }) -> the recipe of the ops one
 // after another, or a sentence that says why there is none. Inputs: the plane, then the others in
@@ -231,6 +233,7 @@ void InitGpu(Napi::Env env, Napi::Object exports) {
   exports.Set("applyOps", Napi::Function::New(env, ApplyOps, "applyOps"));
   exports.Set("gpuProjection", Napi::Function::New(env, GpuProjection, "gpuProjection"));
   exports.Set("applyProjection", Napi::Function::New(env, ApplyProjection, "applyProjection"));
+  InitGpuSegmentation(env, exports);
 }
 
 }  // namespace tilecast::bind

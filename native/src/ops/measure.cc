@@ -16,36 +16,12 @@ namespace tilecast {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-__extension__ using Int128 = __int128;
-
-// Raw moments about the image's origin, exact.
-struct Moments {
-  int64_t y = 0, x = 0;  // sums of coordinates
-  Int128 yy = 0, xx = 0, xy = 0;
-};
-
 // Sum of the integers, and of their squares, below n.
 constexpr int64_t SumBelow(int64_t n) {
   return n * (n - 1) / 2;
 }
 constexpr Int128 SquaresBelow(int64_t n) {
   return static_cast<Int128>(n * (n - 1) / 2) * (2 * n - 1) / 3;
-}
-
-// regionprops.eccentricity: sqrt(1 - l2 / l1) of the eigenvalues l1 >= l2 of the inertia tensor of
-// the pixel centres (no variance of the pixel itself: one pixel gives 0, any straight line 1). The
-// central moments are differences of exact integers, so that nothing cancels, and 1 - l2 / l1 is
-// evaluated as (l1 - l2) / l1.
-double Eccentricity(int64_t area, const Moments& m) {
-  const auto n = static_cast<Int128>(area);
-  const auto scale = static_cast<double>(area) * static_cast<double>(area);
-  const double yy = static_cast<double>(n * m.yy - static_cast<Int128>(m.y) * m.y) / scale;
-  const double xx = static_cast<double>(n * m.xx - static_cast<Int128>(m.x) * m.x) / scale;
-  const double xy = static_cast<double>(n * m.xy - static_cast<Int128>(m.y) * m.x) / scale;
-  const double spread = std::hypot(yy - xx, 2 * xy);  // l1 - l2
-  const double major = (yy + xx + spread) / 2;
-  if (major == 0) return 0;
-  return std::sqrt(std::min(spread / major, 1.0));
 }
 
 // The runs of each label together, in raster order: a counting sort. order[begin[k] .. begin[k +
@@ -104,9 +80,7 @@ class PerimeterMeter {
       kernels.perimeter_row(row(border_, y - 1), row(border_, y), row(border_, y + 1), words,
                             counts);
     }
-    const double root = std::sqrt(2.0);
-    return static_cast<double>(counts[0]) + static_cast<double>(counts[1]) * root +
-           static_cast<double>(counts[2]) * ((1 + root) / 2);
+    return PerimeterOf(counts);
   }
 
  private:
@@ -114,6 +88,28 @@ class PerimeterMeter {
 };
 
 }  // namespace
+
+// regionprops.eccentricity: sqrt(1 - l2 / l1) of the eigenvalues l1 >= l2 of the inertia tensor of
+// the pixel centres (no variance of the pixel itself: one pixel gives 0, any straight line 1). The
+// central moments are differences of exact integers, so that nothing cancels, and 1 - l2 / l1 is
+// evaluated as (l1 - l2) / l1.
+double Eccentricity(int64_t area, const Moments& m) {
+  const auto n = static_cast<Int128>(area);
+  const auto scale = static_cast<double>(area) * static_cast<double>(area);
+  const double yy = static_cast<double>(n * m.yy - static_cast<Int128>(m.y) * m.y) / scale;
+  const double xx = static_cast<double>(n * m.xx - static_cast<Int128>(m.x) * m.x) / scale;
+  const double xy = static_cast<double>(n * m.xy - static_cast<Int128>(m.y) * m.x) / scale;
+  const double spread = std::hypot(yy - xx, 2 * xy);  // l1 - l2
+  const double major = (yy + xx + spread) / 2;
+  if (major == 0) return 0;
+  return std::sqrt(std::min(spread / major, 1.0));
+}
+
+double PerimeterOf(const int64_t* counts) {
+  const double root = std::sqrt(2.0);
+  return static_cast<double>(counts[0]) + static_cast<double>(counts[1]) * root +
+         static_cast<double>(counts[2]) * ((1 + root) / 2);
+}
 
 void MeasureShapes(const Objects& objects, const ShapeFeatures& features,
                    std::vector<ShapeRow>& rows) {

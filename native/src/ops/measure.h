@@ -38,6 +38,19 @@ struct ShapeFeatures {
   bool eccentricity = false;
 };
 
+// What rows are computed from, wherever it was summed.
+
+__extension__ using Int128 = __int128;
+
+// Raw moments about the image's origin, exact.
+struct Moments {
+  int64_t y = 0, x = 0;  // sums of coordinates
+  Int128 yy = 0, xx = 0, xy = 0;
+};
+double Eccentricity(int64_t area, const Moments& m);
+// Of the border pixels that weigh 1, sqrt 2 and (1 + sqrt 2) / 2.
+double PerimeterOf(const int64_t* counts);
+
 // One row per object, in label order; `rows` is resized to objects.count. Labels that own no pixel
 // get area 0, an empty box at the origin, NaN centroid, and 0 for the features asked for. Moments
 // are exact integers until the last step.

@@ -161,8 +161,10 @@ double YenThreshold(const Plane& in) {
   float greatest = -HUGE_VALF;
   for (size_t i = 0; i + 1 < n; ++i) {
     const float spread = below[i] * (1.0f - below[i]);
-    const float criterion =
-        std::log(1.0f / (below_squared[i] * above_squared[i + 1]) * (spread * spread));
+    const float ratio = 1.0f / (below_squared[i] * above_squared[i + 1]) * (spread * spread);
+    // In float64 and rounded: float32 logarithms differ between C libraries, and by them which of
+    // several levels that are as good comes first.
+    const auto criterion = static_cast<float>(std::log(static_cast<double>(ratio)));
     if (criterion > greatest) {
       greatest = criterion;
       best = i;
