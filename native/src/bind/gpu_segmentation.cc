@@ -18,8 +18,10 @@ namespace tilecast::bind {
 namespace {
 
 constexpr std::pair<const char*, ThresholdMethod> kMethods[] = {
-    {"value", ThresholdMethod::kValue}, {"otsu", ThresholdMethod::kOtsu},
-    {"triangle", ThresholdMethod::kTriangle}, {"li", ThresholdMethod::kLi},
+    {"value", ThresholdMethod::kValue},
+    {"otsu", ThresholdMethod::kOtsu},
+    {"triangle", ThresholdMethod::kTriangle},
+    {"li", ThresholdMethod::kLi},
     {"yen", ThresholdMethod::kYen}};
 
 // NativeGpuSegmentation of lib/native-gpu.ts.

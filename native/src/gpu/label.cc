@@ -46,23 +46,23 @@ class Components {
                 text);
     const B::Replacement unite[] = {{"segments", Text("segments")},
                                     {"diagonal", diagonal ? "true" : "false"}};
-    recipe.Linear("label_unite", words_,
-                  {B::Words("bits", bits_, false),
-                   B::Words("parents", parents_, true, "array<atomic<u32>>")},
-                  {B::U32("width", width_), B::U32("per_row", per_row_)}, unite);
+    recipe.Linear(
+        "label_unite", words_,
+        {B::Words("bits", bits_, false), B::Words("parents", parents_, true, "array<atomic<u32>>")},
+        {B::U32("width", width_), B::U32("per_row", per_row_)}, unite);
   }
 
   // Ranks of all roots; `total` gets their number.
   void Rank(int total) {
     NewRanks();
-    const B::Replacement text[] = {{"segments", Text("segments")}, {"ranks", Text("label_ranks")}};
-    recipe_.Grid("label_flatten", Groups(groups_),
-                 {B::Words("bits", bits_, false),
-                  B::Words("parents", parents_, true, "array<atomic<u32>>"),
-                  B::Words("roots", roots_, true), B::Words("ranks", ranks_, true),
-                  B::Words("sums", sums_, true)},
-                 {B::U32("width", width_), B::U32("per_row", per_row_), B::U32("words", words_)},
-                 text);
+    const B::Replacement text[] = {
+        {"segments", Text("segments")}, {"ranks", Text("label_ranks")}, {"scan", Text("scan")}};
+    recipe_.Grid(
+        "label_flatten", Groups(groups_),
+        {B::Words("bits", bits_, false), B::Words("parents", parents_, true, "array<atomic<u32>>"),
+         B::Words("roots", roots_, true), B::Words("ranks", ranks_, true),
+         B::Words("sums", sums_, true)},
+        {B::U32("width", width_), B::U32("per_row", per_row_), B::U32("words", words_)}, text);
     Scan(total);
   }
 
@@ -84,7 +84,7 @@ class Components {
     const int roots = roots_, ranks = ranks_, sums = sums_;
     NewRanks();
     const auto pixels = [](int64_t n) { return std::clamp<int64_t>(n, 0, 0x7fffffff); };
-    const B::Replacement text[] = {{"ranks", Text("label_ranks")}};
+    const B::Replacement text[] = {{"ranks", Text("label_ranks")}, {"scan", Text("scan")}};
     // A least area above every plane's drops all, as 2^31 - 1 px of one object cannot be.
     recipe_.Grid("label_drop", Groups(groups_),
                  {B::Words("old_roots", roots, false), B::Words("old_ranks", ranks, false),
@@ -105,22 +105,20 @@ class Components {
                     B::Words("roots", roots_, false), B::Words("ranks", ranks_, false),
                     B::Words("sums", sums_, false)},
                    {B::U32("width", width_), B::U32("per_row", per_row_)}, text);
-    recipe_.Map(
-        "label_paint", out,
-        {B::Words("bits", bits_, false), B::Words("segment_labels", parents_, false)},
-        {B::U32("width", width_), B::U32("per_row", per_row_)});
+    recipe_.Map("label_paint", out,
+                {B::Words("bits", bits_, false), B::Words("segment_labels", parents_, false)},
+                {B::U32("width", width_), B::U32("per_row", per_row_)});
   }
 
   // Marks what belongs to the components that touch the edge, and paints 0 there and 1 elsewhere.
   void PaintEnclosed(const GpuPlane& out) {
     const int open = recipe_.TemporaryBytes(static_cast<uint64_t>(words_) * 4, true);
     const B::Replacement text[] = {{"segments", Text("segments")}};
-    recipe_.Linear("holes_open", words_,
-                   {B::Words("bits", bits_, false), B::Words("parents", parents_, false),
-                    B::Words("open", open, true, "array<atomic<u32>>")},
-                   {B::U32("width", width_), B::U32("height", height_),
-                    B::U32("per_row", per_row_)},
-                   text);
+    recipe_.Linear(
+        "holes_open", words_,
+        {B::Words("bits", bits_, false), B::Words("parents", parents_, false),
+         B::Words("open", open, true, "array<atomic<u32>>")},
+        {B::U32("width", width_), B::U32("height", height_), B::U32("per_row", per_row_)}, text);
     recipe_.Map("holes_paint", out,
                 {B::Words("bits", bits_, false), B::Words("parents", parents_, false),
                  B::Words("open", open, false)},
@@ -135,9 +133,10 @@ class Components {
   }
 
   void Scan(int total) {
+    const B::Replacement text[] = {{"scan", Text("scan")}};
     recipe_.Grid("label_scan", {1, 1, 1},
                  {B::Words("sums", sums_, true), B::Words("total", total, true)},
-                 {B::U32("groups", groups_)});
+                 {B::U32("groups", groups_)}, text);
   }
 
   B& recipe_;

@@ -53,9 +53,7 @@ class Words {
     std::memcpy(&word, bytes_.data() + 4 * i, 4);
     return word;
   }
-  uint64_t Wide(size_t i) const {
-    return (*this)[i] | static_cast<uint64_t>((*this)[i + 1]) << 32;
-  }
+  uint64_t Wide(size_t i) const { return (*this)[i] | static_cast<uint64_t>((*this)[i + 1]) << 32; }
 
  private:
   const std::vector<std::byte>& bytes_;

@@ -15,10 +15,10 @@
 
 namespace tilecast::gpu {
 
-// A threshold on the device, four words: its float32 bits; one that is not 0 where the CPU has to do
-// it (NaN or infinite pixels, ranges that 256 bins of float32 do not divide); the greatest integer
-// that is not above it, which is what integer pixels are compared with; 0, or 1 where all pixels
-// are above it and 2 where none is.
+// A threshold on the device, four words: its float32 bits; one that is not 0 where the CPU has to
+// do it (NaN or infinite pixels, ranges that 256 bins of float32 do not divide); the greatest
+// integer that is not above it, which is what integer pixels are compared with; 0, or 1 where all
+// pixels are above it and 2 where none is.
 struct GpuThreshold {
   int words = -1;
   bool computed = false;  // then `words` is a result buffer, and its second word must be looked at
@@ -49,8 +49,9 @@ void EncodeFillHoles(RecipeBuilder& recipe, const GpuPlane& mask, const GpuPlane
 //
 // Shapes, and what integer images give, are the CPU's to the bit. float32 images are summed in
 // fixed point of FixedBits(pixels) bits below the power of two that exceeds the plane's greatest
-// magnitude M: each pixel is rounded by at most 2^-FixedBits M (39 bits, 2e-12 M, for 4 megapixels),
-// so that a sum is within area * 2^-FixedBits M of the exact one; the CPU's float64 sum rounds too.
+// magnitude M: each pixel is rounded by at most 2^-FixedBits M (39 bits, 2e-12 M, for 4
+// megapixels), so that a sum is within area * 2^-FixedBits M of the exact one; the CPU's float64
+// sum rounds too.
 struct GpuMeasurements {
   int64_t capacity = 0;
   int64_t pixels = 0;
@@ -63,8 +64,8 @@ std::optional<std::string> RefusesMeasure(DType labels, std::span<const DType> i
 GpuMeasurements EncodeMeasure(RecipeBuilder& recipe, const GpuPlane& labels,
                               const ShapeFeatures& features, std::span<const GpuPlane> images,
                               int64_t capacity);
-// false: more objects than the capacity, or a value that the CPU has to see (NaN, infinite); nothing
-// is written then.
+// false: more objects than the capacity, or a value that the CPU has to see (NaN, infinite);
+// nothing is written then.
 bool DecodeMeasurements(const GpuMeasurements& what,
                         std::span<const std::vector<std::byte>> results,
                         std::vector<ShapeRow>& shapes,

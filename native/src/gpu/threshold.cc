@@ -59,6 +59,7 @@ std::shared_ptr<const std::vector<std::byte>> FixedWords(double value, DType dty
 // Buffers that the passes share.
 struct Levels {
   int64_t blocks = 1;  // of 256 bins
+  int64_t bested = 1;  // workgroups that share the blocks; most images fill few blocks
   uint32_t bias = 0;   // the bin of value 0
   bool floats = false;
   int counts = -1, totals = -1, bests = -1;
@@ -71,10 +72,11 @@ Levels EncodeCounts(B& recipe, const GpuPlane& in) {
   l.floats = in.dtype == DType::kF32;
   const bool small = DTypeSize(in.dtype) == 1;
   l.blocks = l.floats || small ? 1 : 256;
+  l.bested = l.floats || small ? 1 : 16;
   if (IsSigned(in.dtype)) l.bias = small ? 0x80 : 0x8000;
   l.counts = recipe.TemporaryBytes(static_cast<uint64_t>(l.blocks) * 256 * 4, true);
   l.totals = recipe.TemporaryBytes(static_cast<uint64_t>(l.blocks) * 32 + 32, false);
-  l.bests = recipe.TemporaryBytes(static_cast<uint64_t>(l.blocks) * 16, false);
+  l.bests = recipe.TemporaryBytes(static_cast<uint64_t>(l.bested) * 16, false);
   const auto words = static_cast<int64_t>(PlaneBytes(in.dtype, in.height, in.width) / 4);
   const auto groups = Groups(Ceil(words, kSpan));
   if (l.floats) {
@@ -95,9 +97,10 @@ Levels EncodeCounts(B& recipe, const GpuPlane& in) {
                  B::Words("counts", l.counts, true, "array<atomic<u32>>")},
                 {B::U32("words", words), B::U32("count", in.pixels())}, text);
   }
-  const B::Replacement text[] = {{"soft64", soft}};
-  recipe.Grid("level_blocks", Groups(l.blocks),
-              {B::Words("counts", l.counts, false), B::Words("blocks", l.totals, true)}, {}, text);
+  const B::Replacement text[] = {{"soft64", soft}, {"scan", Text("scan_levels")}};
+  recipe.Grid("level_blocks", Groups(Ceil(l.blocks, 32)),
+              {B::Words("counts", l.counts, false), B::Words("blocks", l.totals, true)},
+              {B::U32("blocks", l.blocks)}, text);
   recipe.Grid("level_totals", {1, 1, 1}, {B::Words("blocks", l.totals, true)},
               {B::U32("blocks", l.blocks)}, text);
   return l;
@@ -107,10 +110,10 @@ Levels EncodeCounts(B& recipe, const GpuPlane& in) {
 
 int EncodeFloatRange(RecipeBuilder& recipe, const GpuPlane& in, bool result) {
   const int range = result ? recipe.Result(16) : recipe.TemporaryBytes(16, true);
-  recipe.Grid("float_range", Groups(Ceil(in.pixels(), kSpan)),
-              {B::Words("pixels", in.buffer, false),
-               B::Words("range", range, true, "array<atomic<u32>>")},
-              {B::U32("count", in.pixels())});
+  recipe.Grid(
+      "float_range", Groups(Ceil(in.pixels(), kSpan)),
+      {B::Words("pixels", in.buffer, false), B::Words("range", range, true, "array<atomic<u32>>")},
+      {B::U32("count", in.pixels())});
   return range;
 }
 
@@ -135,7 +138,8 @@ GpuThreshold EncodeThreshold(RecipeBuilder& recipe, ThresholdMethod method, doub
   }
   const Levels l = EncodeCounts(recipe, in);
   const GpuThreshold out{recipe.Result(16), true};
-  const B::Replacement text[] = {{"soft64", Text("soft64")}, {"best", Text("best")}};
+  const B::Replacement text[] = {
+      {"soft64", Text("soft64")}, {"best", Text("best")}, {"scan", Text("scan_levels")}};
   const auto counts = B::Words("counts", l.counts, false);
   const auto totals = B::Words("blocks", l.totals, false);
   const auto bests = B::Words("bests", l.bests, true);
@@ -145,15 +149,15 @@ GpuThreshold EncodeThreshold(RecipeBuilder& recipe, ThresholdMethod method, doub
       break;
     case ThresholdMethod::kOtsu:
       if (l.floats) {
-        recipe.Grid("otsu_floats", {1, 1, 1},
-                    {counts, B::Words("levels", l.levels, false), bests}, {}, text);
+        recipe.Grid("otsu_floats", {1, 1, 1}, {counts, B::Words("levels", l.levels, false), bests},
+                    {}, text);
       } else {
-        recipe.Grid("otsu_integers", Groups(l.blocks), {counts, totals, bests}, {blocks, bias},
+        recipe.Grid("otsu_integers", Groups(l.bested), {counts, totals, bests}, {blocks, bias},
                     text);
       }
       break;
     case ThresholdMethod::kTriangle:
-      recipe.Grid("triangle", Groups(l.blocks), {counts, totals, bests}, {blocks}, text);
+      recipe.Grid("triangle", Groups(l.bested), {counts, totals, bests}, {blocks}, text);
       break;
     case ThresholdMethod::kYen: {
       const int parts = recipe.TemporaryBytes(static_cast<uint64_t>(l.blocks) * 256 * 8, false);
@@ -164,7 +168,7 @@ GpuThreshold EncodeThreshold(RecipeBuilder& recipe, ThresholdMethod method, doub
                   {B::Words("parts", parts, false, "array<f32>"), totals,
                    B::Words("sums", sums, true, "array<f32>")},
                   {blocks});
-      recipe.Grid("yen", Groups(l.blocks), {counts, totals, B::Words("sums", sums, false), bests},
+      recipe.Grid("yen", Groups(l.bested), {counts, totals, B::Words("sums", sums, false), bests},
                   {blocks}, text);
       break;
     }
@@ -181,7 +185,7 @@ GpuThreshold EncodeThreshold(RecipeBuilder& recipe, ThresholdMethod method, doub
   const int levels = l.floats ? l.levels : l.counts;
   recipe.Grid("threshold_pick", {1, 1, 1},
               {read_bests, totals, B::Words("levels", levels, false), words},
-              {blocks, bias, triangle, floats}, text);
+              {blocks, bias, triangle, floats, B::U32("bests", l.bested)}, text);
   return out;
 }
 

@@ -23,7 +23,6 @@ fn pixel_of(word: u32, k: u32) -> u32 { return extractBits(word, k * kBits, kBit
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) t: u32) {
   let first = group.x * kSpan;
   let end = min(first + kSpan, params.words);
-  for (var i = t; i < kWindow; i += 256u) { atomicStore(&bins[i], 0u); }
   if (t == 0u) { atomicStore(&least, 0xffffffffu); }
   workgroupBarrier();
   if (!kSmall) {

@@ -8,7 +8,6 @@ var<workgroup> edges: array<f32, 257>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) t: u32) {
-  for (var i = t; i < 2048u; i += 256u) { atomicStore(&bins[i], 0u); }
   edges[t] = bitcast<f32>(levels[t]);
   if (t == 0u) { edges[256] = bitcast<f32>(levels[256]); }
   workgroupBarrier();

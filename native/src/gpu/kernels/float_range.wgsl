@@ -8,8 +8,6 @@ var<workgroup> extremes: array<atomic<u32>, 4>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) t: u32) {
-  if (t < 4u) { atomicStore(&extremes[t], 0u); }
-  workgroupBarrier();
   let first = group.x * kSpan;
   let end = min(first + kSpan, params.count);
   var low = 0u;

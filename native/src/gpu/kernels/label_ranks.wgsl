@@ -1,19 +1,10 @@
 // SPDX-License-Identifier: MIT
 // How many roots lie before each: the local rank of a word's first root among its 256 words, and
 // the roots of those. `own` is what the thread found, bit by bit.
-var<workgroup> scanned: array<u32, 256>;
-
+${scan}
 fn rank_words(t: u32, group: u32, m: u32, own: u32) {
   let n = countOneBits(own);
-  scanned[t] = n;
-  workgroupBarrier();
-  for (var step = 1u; step < 256u; step <<= 1u) {
-    var more = 0u;
-    if (t >= step) { more = scanned[t - step]; }
-    workgroupBarrier();
-    scanned[t] += more;
-    workgroupBarrier();
-  }
+  scan(t, n);
   if (m < params.words) {
     roots[m] = own;
     ranks[m] = scanned[t] - n;

@@ -3,9 +3,7 @@
 // what holds for all: the first and the last bin that is not empty, the fullest, its pixels, and
 // the pixels and sum of all. One workgroup; at most 256 blocks.
 ${soft64}
-var<workgroup> pixels: array<u32, 256>;
-var<workgroup> sums: array<vec2u, 256>;
-
+${scan}
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) t: u32) {
   let here = t < params.blocks;
@@ -15,21 +13,7 @@ fn main(@builtin(local_invocation_index) t: u32) {
     own = blocks[t * 8u];
     own_sum = vec2u(blocks[t * 8u + 1u], blocks[t * 8u + 2u]);
   }
-  pixels[t] = own;
-  sums[t] = own_sum;
-  workgroupBarrier();
-  for (var step = 1u; step < 256u; step <<= 1u) {
-    var more = 0u;
-    var more_sum = vec2u(0u, 0u);
-    if (t >= step) {
-      more = pixels[t - step];
-      more_sum = sums[t - step];
-    }
-    workgroupBarrier();
-    pixels[t] += more;
-    sums[t] = wide_add(sums[t], more_sum);
-    workgroupBarrier();
-  }
+  scan_levels(t, own, own_sum);
   if (here) {
     let before = wide_sub(sums[t], own_sum);
     blocks[t * 8u] = pixels[t] - own;

@@ -3,9 +3,7 @@
 // are exact integers; the iteration is one thread's, and what lies below a level is added up by the
 // workgroup. The threshold as threshold_pick.wgsl puts it.
 ${soft64}
-var<workgroup> pixels: array<u32, 256>;
-var<workgroup> sums: array<vec2u, 256>;
-var<workgroup> level: u32;
+${scan}var<workgroup> level: u32;
 var<workgroup> done: u32;
 
 @compute @workgroup_size(256)
@@ -28,19 +26,10 @@ fn main(@builtin(local_invocation_index) t: u32) {
     let b = k >> 8u;
     let i = b * 256u + t;
     let n = select(0u, counts[i], i <= k);
-    pixels[t] = n;
-    sums[t] = wide_product(n, i);
-    workgroupBarrier();
-    for (var half = 128u; half > 0u; half >>= 1u) {
-      if (t < half) {
-        pixels[t] += pixels[t + half];
-        sums[t] = wide_add(sums[t], sums[t + half]);
-      }
-      workgroupBarrier();
-    }
+    scan_levels(t, n, wide_product(n, i));
     if (t == 0u) {
-      let back_pixels = pixels[0] + blocks[b * 8u];
-      var back_sum = wide_add(sums[0], vec2u(blocks[b * 8u + 1u], blocks[b * 8u + 2u]));
+      let back_pixels = pixels[255] + blocks[b * 8u];
+      var back_sum = wide_add(sums[255], vec2u(blocks[b * 8u + 1u], blocks[b * 8u + 2u]));
       back_sum = wide_sub(back_sum, wide_product(back_pixels, low));
       let fore_sum = wide_sub(sum, back_sum);
       previous = next;

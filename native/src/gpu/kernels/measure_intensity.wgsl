@@ -66,9 +66,6 @@ fn add_run(label: u32, sum: vec2u, low: u32, high: u32) {
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) t: u32) {
-  if (t < kSlots) { atomicStore(&owners[t], 0u); }
-  atomicStore(&table[t], 0u);
-  workgroupBarrier();
   var e = 0i;
   if (kFloats) {
     let magnitude = range[3] >> 23u;

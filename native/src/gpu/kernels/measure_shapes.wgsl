@@ -103,9 +103,6 @@ fn weight_of(i: u32) -> u32 {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) t: u32) {
   let top = group.y * kTileHeight;
   let left = group.x * kTileWidth;
-  if (t < kSlots) { atomicStore(&owners[t], 0u); }
-  if (t == 0u) { atomicStore(&greatest, 0u); }
-  for (var i = t; i < 13u * kSlots; i += 256u) { atomicStore(&table[i], 0u); }
   for (var i = t; i < kRow * kRows; i += 256u) {
     let y = i32(top + i / kRow) - i32(kHalo);
     let x = i32(left + i % kRow) - i32(kHalo);

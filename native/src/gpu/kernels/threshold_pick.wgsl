@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The best of the blocks' bests as a threshold: threshold[0] as float32, [1] not 0 where the CPU
+// The best of the workgroups' bests as a threshold: threshold[0] as float32, [1] not 0 where the CPU
 // has to see it, [2] the greatest integer that is not above it. One workgroup.
 ${soft64}
 ${best}
@@ -8,7 +8,7 @@ ${best}
 fn main(@builtin(local_invocation_index) t: u32) {
   var key = vec2u(0u, 0u);
   var place = kNowhere;
-  if (t < params.blocks) {
+  if (t < params.bests) {
     key = vec2u(bests[t * 4u], bests[t * 4u + 1u]);
     place = bests[t * 4u + 2u];
   }
