@@ -11,6 +11,7 @@ import * as address from "./state/address.js";
 import { connection } from "./state/events.js";
 import { catalogState, fieldPath, run, source, sources, stream, version } from "./state/model.js";
 import { selectedObjects, selectedWells } from "./state/objects.js";
+import type { SourceDescription } from "./state/types.js";
 import { TableView } from "./table/table-view.js";
 
 // The plate is there before what draws images has been read.
@@ -22,6 +23,11 @@ const titles: Readonly<Record<address.View, string>> = {
   run: "Run",
   machine: "Machine",
 };
+
+function kindOf(s: SourceDescription): string {
+  if (s.kind === "image") return "image";
+  return s.role === "input" ? "input" : s.live ? "results, live" : "results";
+}
 
 export function App() {
   useSignalEffect(() => {
@@ -39,7 +45,7 @@ export function App() {
         {all.length > 0 && (
           <select
             class="source"
-            aria-label="Plate"
+            aria-label="Plate or image"
             value={shown?.id}
             onChange={(e) => {
               const id = e.currentTarget.value;
@@ -54,7 +60,7 @@ export function App() {
           >
             {all.map((s) => (
               <option value={s.id} key={s.id}>
-                {s.name} ({s.role === "input" ? "input" : s.live ? "results, live" : "results"})
+                {s.name} ({kindOf(s)})
               </option>
             ))}
           </select>
@@ -103,19 +109,19 @@ function Body() {
     return (
       <Message
         title="No plate is open"
-        text="A plate appears here when one is opened with tilecast view PATH, or when a run with --view web begins."
+        text="A plate or an image appears here when it is opened with tilecast view PATH, or when a run with --view web begins."
       />
     );
   return (
     <>
       <aside class="side">
-        <PlateView />
+        {shown.kind === "plate" && <PlateView />}
         <Facts />
       </aside>
       <main>
         {address.view.value === "image" &&
           (fieldPath.value === undefined ? (
-            <Message title="No image" text="This plate has no fields." />
+            <Message title="No image" text="There are no fields in it." />
           ) : (
             <Later load={loadImageView} fallback={<Message title="Loading" text="The image viewer." />} />
           ))}
@@ -126,14 +132,18 @@ function Body() {
   );
 }
 
-/** What the plate is, in a few lines. */
+/** What the plate or the image is, in a few lines. */
 function Facts() {
   const s = source.value;
   if (s === undefined) return null;
   const fields = Object.values(s.fields).reduce((n, f) => n + f.length, 0);
   const facts: [string, string][] = [
-    ["Wells", `${Object.keys(s.fields).length} of ${s.rows * s.columns}`],
-    ["Fields", fields.toLocaleString("en")],
+    ...(s.kind === "image"
+      ? []
+      : [["Wells", `${Object.keys(s.fields).length} of ${s.rows * s.columns}`] as [string, string]]),
+    ...(s.kind === "image" && fields === 1
+      ? []
+      : [["Fields", fields.toLocaleString("en")] as [string, string]]),
     ["Channels", s.channels.map((c) => c.name).join(", ")],
     ...(s.slices > 1 ? [["Slices", String(s.slices)] as [string, string]] : []),
     ...(s.timepoints > 1 ? [["Timepoints", String(s.timepoints)] as [string, string]] : []),

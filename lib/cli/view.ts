@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// `tilecast view`: a plate or results in the browser, and for every OME-Zarr client, until Ctrl-C.
+// `tilecast view`: plates, results and images in the browser, and for every OME-Zarr client, until Ctrl-C.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -13,7 +13,8 @@ import { addPath } from "../web/open-source.js";
 export const viewUsage = `Usage: tilecast view PATH... [options]
        tilecast view --live [options]
 
-Shows plates and results in the browser: folders of TIFFs, OME-Zarr plates, output folders of tilecast run.
+Shows plates, results and images in the browser: folders of TIFFs, output folders of tilecast run, OME-Zarr plates and
+images, TIFF files; also behind a URL of http or https (a folder there needs tilecast-files.txt, see docs/stores.md).
 Serves them on 127.0.0.1 as OME-Zarr too, for napari, neuroglancer, vizarr and other clients, until Ctrl-C.
 
   --live         without PATH: what runs on this machine, servers and viewers; with PATH they are there too
@@ -58,9 +59,13 @@ export async function viewCommand(args: readonly string[]): Promise<number> {
     return 0;
   }
   if (positionals.length === 0 && !values.live)
-    throw new TilecastError("ERR_USAGE", "tilecast view takes the PATH of a plate or of results, or --live", {
-      argument: "PATH",
-    });
+    throw new TilecastError(
+      "ERR_USAGE",
+      "tilecast view takes the PATH of a plate, of results or of an image, or --live",
+      {
+        argument: "PATH",
+      },
+    );
   const port = values.port === undefined ? 0 : Number(values.port);
   if (!Number.isInteger(port) || port < 0 || port > 65535)
     throw new TilecastError("ERR_USAGE", `--port must be 0 to 65535, and is "${values.port}"`, {
@@ -68,14 +73,18 @@ export async function viewCommand(args: readonly string[]): Promise<number> {
     });
   await using gateway = await new Gateway({ port }).start();
   addInstances(gateway, new InstanceWatcher());
-  const ids: string[] = [];
-  for (const path of positionals) ids.push(...(await addPath(gateway, path)));
-  const addresses = ids.map((id) => `${gateway.url}data/${id}`);
+  for (const path of positionals) await addPath(gateway, path);
+  const { sources } = gateway.catalog();
+  const addresses = sources.map(({ url, kind, fields }) => {
+    // Of an image the address that clients open is the image's own.
+    const [field = ""] = kind === "image" ? Object.values(fields).flat() : [];
+    return `${gateway.url}${url}${field === "" ? "" : `/${field}`}`;
+  });
   if (values.json) process.stdout.write(`${JSON.stringify({ url: gateway.url, data: addresses })}\n`);
   else {
     process.stdout.write(`${gateway.url}\n`);
     for (const [i, address] of addresses.entries())
-      process.stdout.write(`  OME-Zarr: ${address}  (${gateway.catalog().sources[i]?.name})\n`);
+      process.stdout.write(`  OME-Zarr: ${address}  (${sources[i]?.name})\n`);
     process.stdout.write("Ctrl-C ends it.\n");
   }
   if (values.open) openBrowser(gateway.url);

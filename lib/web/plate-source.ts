@@ -3,14 +3,17 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { dtypeSize } from "../image/dtype.js";
+import type { Tile } from "../image/tile.js";
 import { TilePool } from "../image/tile-pool.js";
+import { type NativeDecoded, type NativeFileParts, native } from "../native.js";
 import { choosePlanes } from "../orchestrator/choose-planes.js";
 import { layOut } from "../orchestrator/layout-plate.js";
 import type { FieldLayout, ImageLayout } from "../orchestrator/plan.js";
 import { writeField, writePlate } from "../orchestrator/store-layout.js";
+import { fetcherOf } from "../plates/plane-fetcher.js";
 import type { PlaneRef, Plate } from "../plates/plate.js";
 import { type ArrayEncoding, OmeZarrStore } from "../stores/ome-zarr.js";
-import { readTiffTile } from "../stores/tiff-tile.js";
+import { readTiffTile, tileOf } from "../stores/tiff-tile.js";
 import { chunkBytes, emptyPixels, halve, type Raster } from "./pyramid.js";
 import { sendBytes } from "./send-bytes.js";
 import type { Source } from "./source.js";
@@ -35,6 +38,20 @@ interface Field {
 export interface PlateSourceOptions {
   /** Bytes of decoded planes that are kept for the next chunk of the same plane. Default 512 MiB. */
   readonly cacheBytes?: number;
+}
+
+/** Of a file of this machine, or of what is fetched of one elsewhere. */
+async function readPlane(plane: PlaneRef, pool: TilePool): Promise<Tile> {
+  const { path, page, sample } = plane;
+  const parts = (await fetcherOf(plane)?.(plane, undefined)) as NativeFileParts | undefined;
+  if (parts === undefined) return readTiffTile(path, pool, { page, sample });
+  return tileOf(
+    pool,
+    {},
+    ({ slot, generation }) =>
+      // All is there: nothing is missing.
+      native().readPlaneOfParts(pool.native, slot, generation, parts, page, sample) as Promise<NativeDecoded>,
+  );
 }
 
 export class PlateSource implements Source {
@@ -160,7 +177,7 @@ export class PlateSource implements Source {
 
   async #decode(field: Field, plane: PlaneRef): Promise<Raster> {
     this.#pool ??= TilePool.create({ slotBytes: this.#slotBytes(), slots: 4 });
-    using tile = await readTiffTile(plane.path, this.#pool, { page: plane.page, sample: plane.sample });
+    using tile = await readPlane(plane, this.#pool);
     const [h, w] = tile.shape as readonly [number, number];
     const view = tile.view();
     const { dtype } = field.image;

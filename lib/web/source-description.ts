@@ -16,6 +16,8 @@ export interface ChannelDescription {
 export interface SourceDescription {
   readonly id: string;
   readonly name: string;
+  /** An image is shown without a plate around it; its one well is called A01. */
+  readonly kind: "plate" | "image";
   readonly role: "input" | "output";
   /** The run that reads or writes it, if any. */
   readonly run: string | null;
@@ -44,6 +46,7 @@ export function describePlate(
   planes: readonly Pick<PlaneRef, "well" | "site" | "z_index">[],
   rest: Pick<SourceDescription, "id" | "role" | "run" | "labels" | "table" | "live"> & {
     readonly name?: string;
+    readonly kind?: SourceDescription["kind"];
   },
 ): SourceDescription {
   const axes = new Axes(plate, planes);
@@ -60,6 +63,7 @@ export function describePlate(
   const tints = channelTints(names);
   return {
     name: plate.name,
+    kind: "plate",
     ...rest,
     url: `data/${rest.id}`,
     rows: plate.plateFormat.rows,

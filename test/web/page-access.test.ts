@@ -189,7 +189,7 @@ describe("the page", () => {
     await page.getByRole("button", { name: "Quit ExecutionServer 7777", exact: true }).click();
     expect(asked).toEqual([]);
     await page.getByRole("button", { name: "Quit", exact: true }).click();
-    await expect.poll(() => asked).toEqual([["ipc-tilecast-7777", "quit"]]);
+    await expect.poll(() => asked).toEqual([["ipc-tilecast-7777", "quit", "4711"]]);
     const trees = version;
     await expect.poll(() => version, { timeout: 40_000 }).toBeGreaterThan(trees);
     expect(await page.getByText("worker_0").isVisible()).toBe(true);

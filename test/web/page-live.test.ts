@@ -91,7 +91,7 @@ describe("the page beside a run", () => {
     await addPlate(first, plate, { name: "before" });
     const { page } = await show(first.url);
     await drawn(page);
-    const source = page.getByLabel("Plate", { exact: true }).first();
+    const source = page.getByLabel("Plate or image");
     const { port, token } = first;
     await first.close();
     await page.getByRole("alert").getByText("The server does not answer").waitFor();

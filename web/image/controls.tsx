@@ -2,6 +2,7 @@
 // What changes how an image looks: channels with colour, histogram and range, slices and timepoints, labels; and the picked object.
 
 import { useSignal, useSignalEffect } from "@preact/signals";
+import { colorAt, gradientOf, isMapName, mapNames } from "../color-maps.js";
 import { format } from "../plate/color-map.js";
 import * as address from "../state/address.js";
 import { source } from "../state/model.js";
@@ -16,8 +17,10 @@ import {
   labelName,
   labelOpacity,
   limitsOf,
+  mapOf,
   setColor,
   setLimits,
+  setMap,
 } from "./display.js";
 import type { Field } from "./field.js";
 import type { Histogram } from "./histogram.js";
@@ -127,31 +130,47 @@ function Channel({ s, c, histogram }: { s: SourceDescription; c: number; histogr
   const max = Math.max(histogram?.max ?? 255, high);
   const step = Number.isInteger(min) && Number.isInteger(max) ? 1 : (max - min) / 1000;
   const name = s.channels[c]?.name ?? `Channel ${c + 1}`;
+  const map = mapOf(s, c);
+  const color = map === undefined ? colorOf(s, c) : `rgb(${colorAt(map, 0.7).join(" ")})`;
   const toggle = () =>
     address.go(() => {
       const others = address.hidden.value.filter((n) => n !== c);
       address.hidden.value = visible ? [...others, c].sort((a, b) => a - b) : others;
     });
   return (
-    <div class={`channel ${visible ? "" : "off"}`} style={{ "--channel": colorOf(s, c) }}>
+    <div class={`channel ${visible ? "" : "off"}`} style={{ "--channel": color }}>
       <div class="channel-head">
         <label>
           <input type="checkbox" checked={visible} onChange={toggle} />
           {name}
         </label>
-        <span class="number quiet">
-          {format(low)}
-          {" \u2013 "}
-          {format(high)}
-        </span>
-        <input
-          type="color"
-          aria-label={`Colour of ${name}`}
-          value={colorOf(s, c)}
-          onInput={(e) => setColor(s, c, e.currentTarget.value)}
-        />
+        <select
+          class="map"
+          aria-label={`Colour map of ${name}`}
+          value={map ?? "colour"}
+          onChange={({ currentTarget: { value } }) => setMap(s, c, isMapName(value) ? value : undefined)}
+        >
+          <option value="colour">colour</option>
+          {mapNames.map((m) => (
+            <option key={m}>{m}</option>
+          ))}
+        </select>
+        {map === undefined ? (
+          <input
+            type="color"
+            aria-label={`Colour of ${name}`}
+            value={colorOf(s, c)}
+            onInput={(e) => setColor(s, c, e.currentTarget.value)}
+          />
+        ) : (
+          <span class="ramp" style={{ background: gradientOf(map) }} aria-hidden="true" />
+        )}
       </div>
       <HistogramPlot histogram={histogram} min={min} max={max} limits={[low, high]} />
+      <div class="channel-limits number quiet" aria-hidden="true">
+        <span>{format(low)}</span>
+        <span>{format(high)}</span>
+      </div>
       <div class="range">
         <input
           type="range"

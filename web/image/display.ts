@@ -2,11 +2,13 @@
 // How channels and labels look: kept while fields change, so that what is seen can be compared.
 
 import { computed, signal } from "@preact/signals";
+import { type MapName, rgbOf } from "../color-maps.js";
 import * as address from "../state/address.js";
 import { source } from "../state/model.js";
 import type { SourceDescription } from "../state/types.js";
 import type { Field } from "./field.js";
 import { type Histogram, histogramOf } from "./histogram.js";
+import type { ChannelColor } from "./lut-extension.js";
 import type { ChannelLook } from "./viewer.js";
 
 type Limits = readonly [number, number];
@@ -16,6 +18,7 @@ const chosenLimits = signal<Readonly<Record<string, Limits>>>({});
 /** From the metadata, or from the first field that was seen. */
 const defaultLimits = signal<Readonly<Record<string, Limits>>>({});
 const chosenColors = signal<Readonly<Record<string, string>>>({});
+const chosenMaps = signal<Readonly<Record<string, MapName>>>({});
 
 /** Of the field that is shown; one a channel. */
 export const histograms = signal<readonly (Histogram | undefined)[]>([]);
@@ -45,15 +48,25 @@ export function setColor(s: SourceDescription, channel: number, color: string): 
   chosenColors.value = { ...chosenColors.value, [keyOf(s, channel)]: color };
 }
 
-function rgb(color: string): [number, number, number] {
-  const n = Number.parseInt(color.slice(1), 16);
-  return [n >> 16, (n >> 8) & 255, n & 255];
+/** Undefined: one colour. */
+export function mapOf(s: SourceDescription, channel: number): MapName | undefined {
+  return chosenMaps.value[keyOf(s, channel)];
+}
+
+export function setMap(s: SourceDescription, channel: number, map: MapName | undefined): void {
+  const { [keyOf(s, channel)]: _, ...others } = chosenMaps.value;
+  chosenMaps.value = map === undefined ? others : { ...others, [keyOf(s, channel)]: map };
+}
+
+function colorOfChannel(s: SourceDescription, c: number): ChannelColor {
+  const map = mapOf(s, c);
+  return map === undefined ? { color: rgbOf(colorOf(s, c)) } : { map };
 }
 
 export function looks(s: SourceDescription, count: number): ChannelLook[] {
   return Array.from({ length: count }, (_, c) => ({
     visible: !address.hidden.value.includes(c),
-    color: rgb(colorOf(s, c)),
+    color: colorOfChannel(s, c),
     limits: limitsOf(s, c),
   }));
 }

@@ -90,7 +90,11 @@ export class Field {
   static async open(path: string, signal?: AbortSignal, isLabels = false): Promise<Field> {
     const url = new URL(path, base).href;
     // A running job's planes change from absent to there: the browser has to ask again, and its entity tags make that cheap.
-    const store = new FetchStore(url, { overrides: { cache: "no-cache", ...(signal ? { signal } : {}) } });
+    const store = new FetchStore(url, {
+      overrides: { cache: "no-cache", ...(signal ? { signal } : {}) },
+      // The index at a shard's end in one request; the gateway knows ranges from the end.
+      useSuffixRequest: true,
+    });
     // In the order of how likely they are; zarrita's own order asks for files of the older format first.
     const group = await open
       .v3(root(store), { kind: "group" })

@@ -256,7 +256,7 @@ export function ImageView() {
 
   const shown = source.value;
   const all = opened.value;
-  const title = `${well.value ?? ""}${fieldCount > 1 ? `, field ${Math.min(address.field.value, fieldCount - 1) + 1}` : ""}`;
+  const title = `${(shown?.kind === "image" ? shown.name : well.value) ?? ""}${fieldCount > 1 ? `, field ${Math.min(address.field.value, fieldCount - 1) + 1}` : ""}`;
   return (
     <div class="image-view">
       <div class="image-stage">

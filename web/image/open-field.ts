@@ -17,21 +17,28 @@ export interface Opened {
   readonly probes: ReadonlyMap<Field, Probe>;
 }
 
+/** A source can be one image: then the field's own path is empty. */
+const below = (...parts: readonly string[]) => parts.filter((p) => p !== "").join("/");
+
 export async function openAll(key: string, signal: AbortSignal): Promise<Opened> {
   const s = source.peek();
   const path = fieldPath.peek();
   if (s === undefined || path === undefined) throw new Error("nothing is chosen");
-  const main = await Field.open(`${s.url}/${path}`, signal);
+  const main = await Field.open(below(s.url, path), signal);
   const plane = { t: address.timepoint.peek(), z: address.slice.peek() };
   const other = input.peek();
   const index = s.fields[well.peek() ?? ""]?.indexOf(path) ?? 0;
   const otherPath = other?.fields[well.peek() ?? ""]?.[index];
   const [beside, labels] = await Promise.all([
-    address.beside.peek() && other && otherPath ? Field.open(`${other.url}/${otherPath}`, signal) : undefined,
+    address.beside.peek() && other && otherPath !== undefined
+      ? Field.open(below(other.url, otherPath), signal)
+      : undefined,
     // A running job may have written the image and not its labels yet.
     labelName.peek() === undefined
       ? undefined
-      : Field.open(`${s.url}/${path}/labels/${labelName.peek()}`, signal, true).catch(() => undefined),
+      : Field.open(below(s.url, path, "labels", labelName.peek() as string), signal, true).catch(
+          () => undefined,
+        ),
   ]);
   histograms.value = await examine(s, main, plane);
   if (beside && other) await examine(other, beside, { t: plane.t, z: middle(beside, plane.z) });

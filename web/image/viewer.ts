@@ -2,15 +2,15 @@
 // Draws fields with deck.gl and viv on WebGL2: one pane, or two that pan and zoom together; no more than drawing and coordinates.
 
 import { Deck, type Layer, OrthographicView } from "@deck.gl/core";
-import { ColorPaletteExtension } from "@vivjs/extensions";
 import { MultiscaleImageLayer, XRLayer } from "@vivjs/layers";
 import type { Field, PlaneIndex } from "./field.js";
 import { LabelLayer, type Marks } from "./label-layer.js";
+import { type ChannelColor, LutExtension, lutOf } from "./lut-extension.js";
 import { LevelSource } from "./tile-source.js";
 
 export interface ChannelLook {
   readonly visible: boolean;
-  readonly color: readonly [number, number, number];
+  readonly color: ChannelColor;
   readonly limits: readonly [number, number];
 }
 
@@ -41,7 +41,7 @@ const TiledLayer = MultiscaleImageLayer as unknown as new (props: object) => Lay
 
 /** viv draws so many channels at once. */
 export const mostChannels = 10;
-const palette = [new ColorPaletteExtension()];
+const tables = [new LutExtension()];
 const [minZoom, maxZoom] = [-10, 6];
 
 interface TileProps {
@@ -197,10 +197,10 @@ export class Viewer {
             loader,
             dtype: pane.field.dtype,
             selections,
-            colors: indexes.map((c) => pane.channels[c]?.color),
+            lut: lutOf(indexes.map((c) => (pane.channels[c] as ChannelLook).color)),
             contrastLimits: indexes.map((c) => pane.channels[c]?.limits),
             channelsVisible: indexes.map(() => true),
-            extensions: palette,
+            extensions: tables,
             viewportId: pane.id,
             renderSubLayers: imageTile,
             refinementStrategy: "best-available",

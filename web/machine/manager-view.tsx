@@ -212,10 +212,10 @@ function ServerCells({ server: s }: { server: ServerNode }) {
 const actionNames: Readonly<Record<ServerAction, string>> = { quit: "Quit", "force-quit": "Force quit" };
 
 function Actions({ server }: { server: ServerNode }) {
-  const asking = useSignal<ServerAction | undefined>(undefined);
+  /** What is confirmed is meant for the process that was seen when it was asked, not for the next one at its address. */
+  const asking = useSignal<{ how: ServerAction; pid: number | null } | undefined>(undefined);
   const error = useSignal("");
   const path = `api/instances/${encodeURIComponent(server.key)}`;
-  const how = asking.value;
   if (error.value !== "")
     return (
       <span class="error-line" role="alert">
@@ -225,7 +225,7 @@ function Actions({ server }: { server: ServerNode }) {
         </button>
       </span>
     );
-  if (how === undefined)
+  if (asking.value === undefined)
     return (
       <span class="actions">
         {server.hasLog && (
@@ -240,13 +240,14 @@ function Actions({ server }: { server: ServerNode }) {
             class={action === "force-quit" ? "danger" : ""}
             disabled={server.busy !== null}
             aria-label={`${actionNames[action]} ${server.label}`}
-            onClick={() => (asking.value = action)}
+            onClick={() => (asking.value = { how: action, pid: server.pid })}
           >
             {actionNames[action]}
           </button>
         ))}
       </span>
     );
+  const { how, pid: meant } = asking.value;
   return (
     <span class="confirm">
       {how === "quit" ? "Work in its queue is lost." : "It is ended at once; what it has not saved is lost."}
@@ -255,7 +256,7 @@ function Actions({ server }: { server: ServerNode }) {
         class="danger"
         onClick={() => {
           asking.value = undefined;
-          post(`${path}/${how}`).then(
+          post(meant === null ? `${path}/${how}` : `${path}/${how}/${meant}`).then(
             () => void refresh(),
             (e: Error) => (error.value = e.message),
           );
