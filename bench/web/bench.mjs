@@ -57,7 +57,7 @@ function pageNotes({ page, noPage }) {
     `From the command's start to the first pixels of an image on screen, of ${starts.length} starts: ${ms(spread(starts.map((s) => s.pixelsMs)))}; to the address printed: ${ms(spread(starts.map((s) => s.addressMs)))}; Chromium's own part, from the address to the page's first paint: ${ms(spread(starts.map((s) => s.paintMs)))}.`,
     ...frames.map(
       (f) =>
-        `Panning ${f.what}: ${f.perSecond.toFixed(1)} frames/s, 95 % of them within ${f.p95.toFixed(0)} ms, longest ${f.longest.toFixed(0)} ms; the page's thread was busy for 50 ms and more ${f.longTasks} times, ${f.longTaskMs.toFixed(0)} ms together. Renderer: ${f.renderer}.`,
+        `Panning ${f.what}: ${f.perSecond.toFixed(1)} frames/s, 95 % of them within ${f.p95.toFixed(0)} ms, longest ${f.longest.toFixed(0)} ms; the page's thread was busy for 50 ms and more ${f.longTasks} times, ${f.longTaskMs.toFixed(0)} ms together; its scripts ran for ${f.scriptS.toFixed(2)} s since it was opened. Renderer: ${f.renderer}.`,
     ),
     `A run of ${run.planes} planes in ${run.wells} wells with the page open: ${run.tiles} tiles told to the page in ${run.seconds.toFixed(1)} s, ${(run.tiles / run.seconds).toFixed(0)} tiles/s. Memory of the process: ${run.processMb.map((m) => m.toFixed(0)).join(", ")} MB (at tiles ${run.at.join(", ")}); JavaScript heap of the page: ${run.heapMb.map((m) => m.toFixed(0)).join(", ")} MB.`,
   ];

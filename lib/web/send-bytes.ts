@@ -94,7 +94,7 @@ function headOf(
 }
 
 /** Bodies up to this are read at once, into memory that is used again: a stream costs more than the bytes of a chunk. */
-const buffers = new BufferPool({ bufferBytes: 2 ** 20, buffers: 48, kept: 12 });
+export const buffers = new BufferPool({ bufferBytes: 2 ** 20, buffers: 48, kept: 12 });
 
 /** Of those that are too large for that. */
 const pieceBytes = 2 ** 18;

@@ -10,6 +10,7 @@ import { openPlate } from "../../lib/plates/index.js";
 import { FolderSource } from "../../lib/web/folder-source.js";
 import { Gateway } from "../../lib/web/gateway.js";
 import { addPlate } from "../../lib/web/open-source.js";
+import { buffers } from "../../lib/web/send-bytes.js";
 import { describePlate } from "../../lib/web/source-description.js";
 import { temporaryFolders } from "../helpers/folder.js";
 import { smallPlate } from "../helpers/small-plate.js";
@@ -32,6 +33,9 @@ async function serve() {
   const large = Buffer.alloc(8 * 2 ** 20, "tilecast");
   for (let i = 0; i < large.length; i += 4096) large.writeUInt32LE(i, i);
   writeFileSync(join(store, "large"), large);
+  // As large as what is sent from memory that is used again.
+  const middle = large.subarray(2 ** 20, 2 ** 21);
+  writeFileSync(join(store, "middle"), middle);
   const g = await new Gateway({ page: dir }).start();
   gateways.push(g);
   const id = await addPlate(g, plate, {});
@@ -45,7 +49,10 @@ async function serve() {
       live: false,
     }),
   );
-  return { g, large, chunk: `${g.url}data/${id}/A/1/0/0/c/0/0/0`, file: `${g.url}data/${files}/large` };
+  return {
+    ...{ g, large, middle, chunk: `${g.url}data/${id}/A/1/0/0/c/0/0/0` },
+    ...{ file: `${g.url}data/${files}/large`, part: `${g.url}data/${files}/middle` },
+  };
 }
 
 const fetchBytes = async (url: string) => Buffer.from(await (await fetch(url)).arrayBuffer());
@@ -59,34 +66,46 @@ const begin = (url: string): Promise<{ request: ClientRequest; response: Incomin
 
 describe("a gateway with many clients", () => {
   test("serves fifty at once, slow ones among them, each byte right", async () => {
-    const { large, chunk, file } = await serve();
+    const { large, middle, chunk, file, part } = await serve();
     const expected = await fetchBytes(chunk);
     const slow = await Promise.all(Array.from({ length: 10 }, () => begin(file)));
+    // More than there is memory for that is used again.
+    const alsoSlow = await Promise.all(Array.from({ length: 60 }, () => begin(part)));
     const quick = await Promise.all(
       Array.from({ length: 50 }, async (_, client) => {
         const wrong: number[] = [];
         for (let i = 0; i < 4; i++) {
-          const bytes = await fetchBytes((client + i) % 2 ? chunk : file);
-          if (!bytes.equals((client + i) % 2 ? expected : large)) wrong.push(i);
+          const [url, whole] = [
+            [chunk, expected],
+            [file, large],
+            [part, middle],
+          ][(client + i) % 3] as [string, Buffer];
+          if (!(await fetchBytes(url)).equals(whole)) wrong.push(i);
         }
         return wrong;
       }),
     );
     expect(quick.flat()).toEqual([]);
     // They began first and have read nothing so far; the others did not wait for them.
-    for (const { response } of slow) {
-      const parts: Buffer[] = [];
-      for await (const part of response) parts.push(part as Buffer);
-      expect(Buffer.concat(parts).equals(large)).toBe(true);
+    for (const [all, whole] of [
+      [slow, large],
+      [alsoSlow, middle],
+    ] as const) {
+      for (const { response } of all) {
+        const parts: Buffer[] = [];
+        for await (const piece of response) parts.push(piece as Buffer);
+        expect(Buffer.concat(parts).equals(whole)).toBe(true);
+      }
     }
+    await expect.poll(() => buffers.lent).toBe(0);
   });
 
   test("keeps nothing of those that go away in the middle", async () => {
-    const { g, file, chunk } = await serve();
+    const { g, file, part, chunk } = await serve();
     await fetchBytes(chunk);
     const before = descriptors();
     for (let round = 0; round < 4; round++) {
-      const started = await Promise.all(Array.from({ length: 50 }, () => begin(file)));
+      const started = await Promise.all(Array.from({ length: 50 }, (_, i) => begin(i % 2 ? file : part)));
       for (const { request, response } of started) {
         response.on("error", () => undefined);
         request.destroy();
@@ -106,6 +125,7 @@ describe("a gateway with many clients", () => {
     for (const ws of sockets) ws.terminate();
     await expect.poll(() => g.events.clients).toBe(0);
     await expect.poll(descriptors, { timeout: 20_000 }).toBeLessThanOrEqual(before + 5);
+    await expect.poll(() => buffers.lent).toBe(0);
     expect((await fetchBytes(file)).length).toBe(8 * 2 ** 20);
   });
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// A run in the gateway: readable by OME-Zarr clients while it goes on, told in events that resume, and cancelled by a POST.
+// A run in the gateway: readable by OME-Zarr clients (zarr-python, tensorstore, zarrita) while it goes on, told in events that resume, and cancelled by a POST.
 
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
+import * as zarrita from "zarrita";
 import { Gateway } from "../../dist/web/gateway.js";
 import { temporaryFolders } from "../helpers/folder.js";
 import { needsPeer, python } from "../helpers/shared.js";
@@ -54,9 +55,13 @@ async function startRun() {
 }
 
 const reader = `
-import json, sys, zarr
+import json, sys, numpy, tensorstore, zarr
 plate = zarr.open_group(sys.argv[1], mode="r")
 field = plate[sys.argv[2]]
+for path in ["0", "labels/spots/0"]:
+    spec = {"driver": "zarr3", "kvstore": {"driver": "http", "base_url": sys.argv[1] + "/" + sys.argv[2] + "/" + path + "/"}}
+    second = tensorstore.open(spec, open=True).result().read().result()
+    assert numpy.array_equal(field[path][:], second), path
 print(json.dumps({"wells": len(plate.attrs["ome"]["plate"]["wells"]),
     "sum": int(field["0"][:].astype("u8").sum()), "labels": int(field["labels/spots/0"][:].max())}))`;
 
@@ -64,11 +69,18 @@ async function read(url: string, field: string) {
   const { stdout } = await promisify(execFile)(python() as string, ["-c", reader, url, field], {
     timeout: 50_000,
   });
-  return JSON.parse(stdout) as { wells: number; sum: number; labels: number };
+  const seen = JSON.parse(stdout) as { wells: number; sum: number; labels: number };
+  // zarrita, the third client, sees the same.
+  const image = await zarrita.open(zarrita.root(new zarrita.FetchStore(`${url}/${field}/0`)), {
+    kind: "array",
+  });
+  const { data } = await zarrita.get(image);
+  expect(Array.from(data as Uint16Array).reduce((a, b) => a + b, 0)).toBe(seen.sum);
+  return seen;
 }
 
 describe("a run in the gateway", () => {
-  needsPeer(python(), "Python with zarr");
+  needsPeer(python(), "Python with zarr and tensorstore");
 
   test("can be read while it goes on, tells each well and plane, and ends with its table", async () => {
     const { g, ended, go } = await startRun();
