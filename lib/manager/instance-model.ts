@@ -112,7 +112,9 @@ export class InstanceModel {
         : old;
     this.#servers.set(key, server);
     server.found = found;
-    server.missed = 0;
+    // What a killed process has left is as good as nothing: missed once, then no longer shown, and not new at every further look.
+    const isLeft = found.state.state === "stale";
+    server.missed = isLeft ? Math.min(maxMissed, (old?.missed ?? 0) + 1) : 0;
     if (pong !== undefined) {
       server.answered = found;
       server.identity = identity ?? server.identity;
@@ -177,7 +179,9 @@ export class InstanceModel {
   update(): readonly TreeChange[] {
     const previous = this.#tree;
     const nodes = [
-      ...[...this.#servers].map(([key, server]) => this.#node(key, server)),
+      ...[...this.#servers]
+        .filter(([, { missed }]) => missed < maxMissed)
+        .map(([key, server]) => this.#node(key, server)),
       ...this.#launching.map(launchingNode),
     ].filter((node, i, all) => all.findIndex((other) => other.key === node.key) === i);
     nodes.sort((a, b) => a.port - b.port || (a.key < b.key ? -1 : 1));

@@ -73,12 +73,18 @@ describe("servers come and go", () => {
     expect(first(model)).toMatchObject({ key, children: [], hasLog: false });
   });
 
-  test("what a killed process has left is nobody's", () => {
+  test("what a killed process has left is nobody's, and is dropped after two looks", () => {
     const model = new InstanceModel();
     model.scan(scan(ready()));
     const files = ["/tmp/x"];
     model.scan(scan({ endpoint: endpoint(), state: { state: "stale", files } }));
-    expect(first(model)).toMatchObject({ state: "stale", pid: null, actions: [] });
+    expect(first(model)).toMatchObject({ state: "stale", missed: 1, pid: null, actions: [] });
+    for (let look = 0; look < 3; look++) {
+      model.scan(scan({ endpoint: endpoint(), state: { state: "stale", files } }));
+      expect(states(model)).toEqual([]);
+    }
+    model.scan(scan(ready()));
+    expect(states(model)).toEqual(["7777 ready 0"]);
   });
 
   test("one that is being started shows what it says, until it listens", () => {
