@@ -41,7 +41,7 @@ export interface RunOptions {
   readonly levels?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
-  /** Called when a well has ended, with what it gave. */
+  /** Called when a well has ended, with what it gave; at the start for the wells that `resume` keeps, which say `reused`. */
   readonly onWell?: (well: WellReport) => void;
   /**
    * Publish progress on this ZeroMQ PUB endpoint while the run goes on, as the OpenHCS family does: `tcp://127.0.0.1:5555` or

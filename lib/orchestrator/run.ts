@@ -145,7 +145,12 @@ async function runPlan(
   const throughput = new Throughput();
   let timings: ReturnType<NativeRunner["timings"]> = [];
   let cancelled = options.signal?.aborted ?? false;
-  const begin = (tiles: number) => hub?.begin(plate, plan, store.root, ledger, tiles);
+  const begin = (tiles: number) => {
+    hub?.begin(plate, plan, store.root, ledger, tiles);
+    if (options.onWell)
+      for (const { state, reused } of ledger.wells())
+        if (reused) options.onWell(wellReport(plate, plan, state, true));
+  };
   if (todo.length === 0 || cancelled) begin(0);
   else {
     const { pool, extra } = runPool.make();

@@ -45,6 +45,7 @@ const description = (id: string): SourceDescription => ({
   ...{
     id,
     name: "x",
+    kind: "plate",
     role: "input",
     run: null,
     url: `data/${id}`,

@@ -2,6 +2,8 @@
 // A run in the gateway: readable by OME-Zarr clients (zarr-python, tensorstore, zarrita) while it goes on, told in events that resume, and cancelled by a POST.
 
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
@@ -127,6 +129,37 @@ describe("a run in the gateway", () => {
     ).json();
     expect(Object.values(table as Record<string, number>).reduce((a, b) => a + b)).toBe(report.objects);
     expect(g.catalog().sources[1]).toMatchObject({ live: false });
+  });
+
+  test("that goes on where another one ended shows what that has left", async () => {
+    const dir = folder();
+    const options = { channels: [0], width: 160, height: 120 };
+    const before = await new Gateway({ page: dir }).start();
+    gateways.push(before);
+    const { ended, go, out } = await startWaitingRun(before, dir, options);
+    const { until } = listen(before);
+    await until((e) => e.type === "well" && e.well === "A01" && e.state === "done");
+    const cancelled = fetch(`${before.url}api/runs/r1/cancel`, { method: "POST" });
+    await cancelled;
+    go("A02", "B01");
+    expect((await ended).outcome).toBe("cancelled");
+    const rows = readFileSync(join(out, "measurements.csv"), "utf8")
+      .split("\n")
+      .filter((l) => l.includes(",A01,"));
+
+    const g = await new Gateway({ page: dir }).start();
+    gateways.push(g);
+    const second = await startWaitingRun(g, dir, options, true);
+    const { events, until: untilNow } = listen(g);
+    const kept = await untilNow((e) => e.type === "well" && e.well === "A01" && e.state === "reused");
+    expect(kept).toMatchObject({ planes: 1, failedPlanes: 0, objects: rows.length });
+    await untilNow((e) => e.type === "tile" && e.well === "A01" && e.path === "A/1/0/labels/spots");
+    expect(events.some((e) => e.type === "well" && e.well === "B02" && e.state === "done")).toBe(false);
+    const { id } = g.catalog().sources[1] as { id: string };
+    const table = await fetch(`${g.url}api/table/${id}?group=well&column=area&stat=count`);
+    expect(await table.json()).toMatchObject({ A01: rows.length });
+    second.go(...wells);
+    expect((await second.ended).outcome).toBe("complete");
   });
 
   test("is cancelled by its button", async () => {

@@ -13,21 +13,23 @@ import { type SmallPlateOptions, smallPlate } from "../helpers/small-plate.js";
 export const wells = ["A01", "A02", "B01", "B02"];
 
 /** Starts it in an empty folder. */
-export async function startRun(g: Gateway, dir: string, options: SmallPlateOptions) {
+export async function startRun(g: Gateway, dir: string, options: SmallPlateOptions, resume = false) {
   const root = join(dir, "plate");
-  smallPlate(root, { wells, ...options });
+  if (!resume) smallPlate(root, { wells, ...options });
   const plate = await openPlate(root);
   const module = join(dir, "wait.mjs");
-  writeFileSync(
-    module,
-    `import { existsSync } from "node:fs";
-     const cell = new Int32Array(new SharedArrayBuffer(4));
-     export default function ({ data, components }, out) {
-       while (components.well !== "A01" && !existsSync(${JSON.stringify(join(dir, "go-"))} + components.well))
-         Atomics.wait(cell, 0, 0, 20);
-       out.set(data);
-     }`,
-  );
+  // One that is written anew is another function: nothing of the run before would be kept.
+  if (!resume)
+    writeFileSync(
+      module,
+      `import { existsSync } from "node:fs";
+       const cell = new Int32Array(new SharedArrayBuffer(4));
+       export default function ({ data, components }, out) {
+         while (components.well !== "A01" && !existsSync(${JSON.stringify(join(dir, "go-"))} + components.well))
+           Atomics.wait(cell, 0, 0, 20);
+         out.set(data);
+       }`,
+    );
   const steps = pipeline("slow")
     .step("project", op.maxProject(), op.javascript({ module: pathToFileURL(module).href, output: "uint16" }))
     .step("segment", op.threshold({ value: 40 }), op.label({ name: "spots" }))
@@ -43,6 +45,7 @@ export async function startRun(g: Gateway, dir: string, options: SmallPlateOptio
   const ended = run(steps, plate, {
     out,
     threads: 1,
+    resume,
     sinks: [view],
     signal: controller.signal,
     onProgress: (p) => view.progress(p),
