@@ -11,9 +11,60 @@
 #include "ops/check.h"
 #include "ops/kernels/kernels.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 namespace tilecast {
 
 namespace {
+
+#if defined(__SSE2__)
+template <class T>
+__m128i InterleaveLow(__m128i a, __m128i b) {
+  if constexpr (sizeof(T) == 1) return _mm_unpacklo_epi8(a, b);
+  if constexpr (sizeof(T) == 2) return _mm_unpacklo_epi16(a, b);
+  if constexpr (sizeof(T) == 4) return _mm_unpacklo_epi32(a, b);
+  return _mm_unpacklo_epi64(a, b);
+}
+template <class T>
+__m128i InterleaveHigh(__m128i a, __m128i b) {
+  if constexpr (sizeof(T) == 1) return _mm_unpackhi_epi8(a, b);
+  if constexpr (sizeof(T) == 2) return _mm_unpackhi_epi16(a, b);
+  if constexpr (sizeof(T) == 4) return _mm_unpackhi_epi32(a, b);
+  return _mm_unpackhi_epi64(a, b);
+}
+#endif
+
+// out[x * kSide + y] = row(y)[x], for a square.
+template <class T, int64_t kSide, class Row>
+void TransposeSquare(Row&& row, T* out) {
+#if defined(__SSE2__)
+  // Vectors of n elements, n rows at a time: interleaving row i with row i + n / 2, log2(n) times.
+  constexpr int n = 16 / static_cast<int>(sizeof(T));
+  for (int64_t y = 0; y < kSide; y += n) {
+    for (int64_t x = 0; x < kSide; x += n) {
+      __m128i a[n], b[n];
+      for (int i = 0; i < n; ++i)
+        a[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(row(y + i) + x));
+      for (int stage = 1; stage < n; stage *= 2) {
+        for (int i = 0; i < n / 2; ++i) {
+          b[2 * i] = InterleaveLow<T>(a[i], a[i + n / 2]);
+          b[2 * i + 1] = InterleaveHigh<T>(a[i], a[i + n / 2]);
+        }
+        std::copy(b, b + n, a);
+      }
+      for (int i = 0; i < n; ++i)
+        _mm_store_si128(reinterpret_cast<__m128i*>(out + (x + i) * kSide + y), a[i]);
+    }
+  }
+#else
+  for (int64_t y = 0; y < kSide; ++y) {
+    const T* const from = row(y);
+    for (int64_t x = 0; x < kSide; ++x) out[x * kSide + y] = from[x];
+  }
+#endif
+}
 
 template <class T>
 void Rearranged(Turn turn, const Plane& in, const Plane& out) {
@@ -32,15 +83,32 @@ void Rearranged(Turn turn, const Plane& in, const Plane& out) {
     }
     return;
   }
-  // Squares, so that both the rows read and those written stay in the first-level cache.
-  constexpr int64_t kSide = 32;
+  // Squares of a cache line each way are turned in a buffer of their own: rows of an image are
+  // often a power of two apart, and would push each other out of the cache before their lines are
+  // full.
+  constexpr int64_t kSide = 64 / static_cast<int64_t>(sizeof(T));
+  alignas(64) T square[kSide * kSide];
   for (int64_t y0 = 0; y0 < in.height; y0 += kSide) {
+    const int64_t height = std::min(kSide, in.height - y0);
+    const int64_t to_x = turn == Turn::kRotate270 ? in.height - y0 - height : y0;
     for (int64_t x0 = 0; x0 < in.width; x0 += kSide) {
-      const int64_t y1 = std::min(y0 + kSide, in.height), x1 = std::min(x0 + kSide, in.width);
-      for (int64_t x = x0; x < x1; ++x) {
-        T* const to = out.row<T>(turn == Turn::kRotate90 ? in.width - 1 - x : x);
-        for (int64_t y = y0; y < y1; ++y)
-          to[turn == Turn::kRotate270 ? in.height - 1 - y : y] = in.row<T>(y)[x];
+      const int64_t width = std::min(kSide, in.width - x0);
+      // Row x of the square: column x0 + x of the image, downwards or upwards.
+      const auto row = [&](int64_t y) {
+        return in.row<T>(turn == Turn::kRotate270 ? y0 + height - 1 - y : y0 + y) + x0;
+      };
+      if (height == kSide && width == kSide) {
+        TransposeSquare<T, kSide>(row, square);
+      } else {
+        for (int64_t y = 0; y < height; ++y) {
+          const T* const from = row(y);
+          for (int64_t x = 0; x < width; ++x) square[x * kSide + y] = from[x];
+        }
+      }
+      for (int64_t x = 0; x < width; ++x) {
+        const int64_t to_y = turn == Turn::kRotate90 ? in.width - 1 - (x0 + x) : x0 + x;
+        std::memcpy(out.row<T>(to_y) + to_x, square + x * kSide,
+                    static_cast<size_t>(height) * sizeof(T));
       }
     }
   }
