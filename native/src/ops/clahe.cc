@@ -7,6 +7,7 @@
 
 #include "ops/check.h"
 #include "ops/intensity.h"
+#include "ops/kernels/kernels.h"
 
 namespace tilecast {
 
@@ -36,6 +37,12 @@ void Limit(std::vector<int32_t>& counts, int32_t limit) {
   for (int32_t i = 0; i < bins && rest > 0; i += step, --rest) ++counts[static_cast<size_t>(i)];
 }
 
+// Half to even, of 0 <= v < 2^22: the sum has no bits below one.
+float RoundedSmall(float v) {
+  constexpr float kOnes = 0x1.8p23f;
+  return v + kOnes - kOnes;
+}
+
 struct Place {  // of a pixel between the centres of two tiles
   int64_t low, high;
   float from_low, from_high;
@@ -46,6 +53,68 @@ Place PlaceOf(int64_t i, float inverse, int64_t tiles) {
   const auto low = static_cast<int64_t>(std::floor(position));
   const float fraction = position - static_cast<float>(low);
   return {std::max<int64_t>(low, 0), std::min(low + 1, tiles - 1), 1.0f - fraction, fraction};
+}
+
+// Columns x0 <= x < x1 lie between the same two tiles.
+struct Span {
+  int64_t x0, x1, left, right;
+};
+
+template <class T>
+void Blend(const Plane& in, const std::vector<T>& tables, int64_t height, int64_t width,
+           int64_t tiles_y, int64_t tiles_x, const Plane& out) {
+  constexpr int64_t kBins = 1 << (8 * sizeof(T));
+  thread_local std::vector<Span> spans;
+  thread_local std::vector<float> from_left, from_right;
+  thread_local std::vector<uint32_t> quads;  // of a row of tiles, a span after another
+  spans.clear();
+  from_left.clear();
+  from_right.clear();
+  for (int64_t x = 0; x < in.width; ++x) {
+    const Place at = PlaceOf(x, 1.0f / static_cast<float>(width), tiles_x);
+    from_left.push_back(at.from_low);
+    from_right.push_back(at.from_high);
+    if (spans.empty() || spans.back().left != at.low || spans.back().right != at.high) {
+      spans.push_back({x, x, at.low, at.high});
+    }
+    spans.back().x1 = x + 1;
+  }
+  const auto table = [&](int64_t ty, int64_t tx) {
+    return tables.data() + (ty * tiles_x + tx) * kBins;
+  };
+  int64_t low = -1, high = -1;  // whose quads are there
+  for (int64_t y = 0; y < in.height; ++y) {
+    const Place at = PlaceOf(y, 1.0f / static_cast<float>(height), tiles_y);
+    if constexpr (sizeof(T) == 1) {
+      if (at.low != low || at.high != high) {
+        low = at.low;
+        high = at.high;
+        quads.clear();
+        for (const Span& s : spans) {
+          const T *const a = table(low, s.left), *const b = table(low, s.right),
+                         *const c = table(high, s.left), *const d = table(high, s.right);
+          for (int64_t i = 0; i < kBins; ++i) {
+            quads.push_back(static_cast<uint32_t>(a[i]) | static_cast<uint32_t>(b[i]) << 8 |
+                            static_cast<uint32_t>(c[i]) << 16 | static_cast<uint32_t>(d[i]) << 24);
+          }
+        }
+      }
+    }
+    for (size_t k = 0; k < spans.size(); ++k) {
+      const Span& s = spans[k];
+      const T* const from = in.row<T>(y) + s.x0;
+      T* const to = out.row<T>(y) + s.x0;
+      const float *const left = from_left.data() + s.x0, *const right = from_right.data() + s.x0;
+      if constexpr (sizeof(T) == 1) {
+        Kernels().clahe_u8(from, quads.data() + k * static_cast<size_t>(kBins), left, right,
+                           at.from_low, at.from_high, to, s.x1 - s.x0);
+      } else {
+        const T* const four[] = {table(at.low, s.left), table(at.low, s.right),
+                                 table(at.high, s.left), table(at.high, s.right)};
+        Kernels().clahe_u16(from, four, left, right, at.from_low, at.from_high, to, s.x1 - s.x0);
+      }
+    }
+  }
 }
 
 template <class T>
@@ -77,29 +146,11 @@ void Run(const Plane& in, double clip, int64_t tiles_y, int64_t tiles_x, const P
     int32_t sum = 0;
     for (int32_t i = 0; i < kBins; ++i) {
       sum += counts[static_cast<size_t>(i)];
-      const float value = std::nearbyint(static_cast<float>(sum) * scale);
+      const float value = RoundedSmall(static_cast<float>(sum) * scale);
       table[i] = static_cast<T>(std::min(value, static_cast<float>(kBins - 1)));
     }
   }
-  thread_local std::vector<Place> columns;
-  columns.clear();
-  for (int64_t x = 0; x < in.width; ++x)
-    columns.push_back(PlaceOf(x, 1.0f / static_cast<float>(width), tiles_x));
-  for (int64_t y = 0; y < in.height; ++y) {
-    const Place at = PlaceOf(y, 1.0f / static_cast<float>(height), tiles_y);
-    const T *const above = tables.data() + at.low * tiles_x * kBins, *const below =
-                                                                         tables.data() +
-                                                                         at.high * tiles_x * kBins;
-    const T* const row = in.row<T>(y);
-    T* const to = out.row<T>(y);
-    for (int64_t x = 0; x < in.width; ++x) {
-      const Place& c = columns[static_cast<size_t>(x)];
-      const int64_t left = c.low * kBins + row[x], right = c.high * kBins + row[x];
-      const float value = (above[left] * c.from_low + above[right] * c.from_high) * at.from_low +
-                          (below[left] * c.from_low + below[right] * c.from_high) * at.from_high;
-      to[x] = static_cast<T>(std::min(std::nearbyint(value), static_cast<float>(kBins - 1)));
-    }
-  }
+  Blend(in, tables, height, width, tiles_y, tiles_x, out);
 }
 
 }  // namespace

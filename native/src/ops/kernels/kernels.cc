@@ -64,6 +64,8 @@ const KernelTable TILECAST_CONCAT(kKernels_, TILECAST_KERNEL_TARGET) =
         .gaussian_vertical2 = GaussianVertical2,
         .gaussian_horizontal = GaussianHorizontal,
         .sobel = SobelRow,
+        .clahe_u8 = ClaheRowU8,
+        .clahe_u16 = ClaheRowU16,
         .calculate = {CalculateRow<0>, CalculateRow<1>, CalculateRow<2>, CalculateRow<3>},
         .calculate_same = {{CalculateSame<uint8_t, 0>, CalculateSame<uint8_t, 1>,
                             CalculateSame<uint8_t, 2>, nullptr},

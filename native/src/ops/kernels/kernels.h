@@ -103,6 +103,14 @@ struct KernelTable {
   // out[x] = skimage.filters.sobel of the 3 x 3 pixels at above[x .. x + 2], here, below.
   void (*sobel)(const float* above, const float* here, const float* below, float* out, int64_t n);
 
+  // out[x] = what the tables of the four tiles around give for in[x], weighted, half to even. The
+  // tables are those above left, above right, below left, below right: bytes of quad[value] in this
+  // order, or apart.
+  void (*clahe_u8)(const uint8_t* in, const uint32_t* quad, const float* from_left,
+                   const float* from_right, float above, float below, uint8_t* out, int64_t n);
+  void (*clahe_u16)(const uint16_t* in, const uint16_t* const* tables, const float* from_left,
+                    const float* from_right, float above, float below, uint16_t* out, int64_t n);
+
   // a = a (op) b: add, subtract, multiply, divide.
   void (*calculate[4])(double* a, const double* b, int64_t n);
   // The same for rows of one dtype, with the result that float64 and a saturating store give; null
