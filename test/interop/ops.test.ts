@@ -97,7 +97,8 @@ async function check(plate: Plate, chains: Readonly<Record<string, Chain>>, leas
   }
 }
 
-describe("ops give what numpy, scipy and scikit-image give", () => {
+// Some hundred chains a plate, each judged by Python: minutes on a loaded machine.
+describe("ops give what numpy, scipy and scikit-image give", { timeout: 300_000 }, () => {
   needsPeer(python(), "Python");
 
   test("the chains below name every op but those without an oracle", () => {
