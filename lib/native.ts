@@ -360,6 +360,8 @@ export interface NativeOp {
   readonly mostOthers: number;
   /** What of the input a pixel of the result depends on. */
   readonly reach: "pixel" | "halo" | "plane";
+  /** A GPU can apply it, to some dtypes and with some parameters (docs/gpu-ops.md). */
+  readonly gpu: boolean;
   readonly accepts: readonly DType[];
   readonly parameters: readonly {
     readonly name: string;

@@ -31,6 +31,8 @@ export interface OpCase {
   readonly divisor?: boolean;
   /** Sides below this have no case. */
   readonly least?: number;
+  /** One size will do: the same kernel has all of them with other dtypes, and compiling it anew takes SwiftShader a second. */
+  readonly once?: boolean;
 }
 
 const small = ["uint8", "int8", "uint16", "int16"] as const;
@@ -77,13 +79,25 @@ const filters: readonly OpCase[] = [
   ...[0, 0.5, 1, 2.5, 6, 14, 40].map(
     (sigma): OpCase => ({
       op: { name: "gaussian", arguments: { sigma } },
-      dtypes: sigma === 1 ? all : ["uint16", "float32"],
+      dtypes: sigma === 1 ? all : sigma === 6 ? ["uint16", "float32"] : ["uint16"],
       bound: scale(12),
     }),
   ),
-  { op: { name: "unsharp", arguments: { sigma: 1.5, amount: 0.7 } }, dtypes: all, bound: scale(16) },
-  { op: { name: "differenceOfGaussians", arguments: { low: 1, high: 2 } }, dtypes: all, bound: scale(16) },
-  { op: { name: "laplaceOfGaussian", arguments: { sigma: 1.2 } }, dtypes: all, bound: scale(24) },
+  {
+    op: { name: "unsharp", arguments: { sigma: 1.5, amount: 0.7 } },
+    dtypes: ["uint16", "float32"],
+    bound: scale(16),
+  },
+  {
+    op: { name: "differenceOfGaussians", arguments: { low: 1, high: 2 } },
+    dtypes: ["uint16", "float32"],
+    bound: scale(16),
+  },
+  {
+    op: { name: "laplaceOfGaussian", arguments: { sigma: 1.2 } },
+    dtypes: ["uint16", "float32"],
+    bound: scale(24),
+  },
   ...[
     [1, 1],
     [3, 3],
@@ -94,21 +108,59 @@ const filters: readonly OpCase[] = [
   ].map(
     ([height, width]): OpCase => ({
       op: { name: "box", arguments: { height, width } },
-      dtypes: height === 3 ? all : ["uint8", "uint16", "float32"],
+      dtypes: height === 3 ? ["uint8", "int16", "float32"] : ["uint16"],
       bound: scale(16),
     }),
   ),
   { op: { name: "sobel" }, dtypes: all, bound: ulp(4) },
+  ...[
+    [0.3, 200],
+    [2.5, 9000],
+  ].map(
+    ([sigma, range]): OpCase => ({
+      op: { name: "bilateral", arguments: { sigma, range } },
+      dtypes: ["uint8", "uint16", "float32"],
+      bound: scale(32),
+    }),
+  ),
   ...[0, 1, 2].map(
     (radius): OpCase => ({ op: { name: "median", arguments: { radius } }, dtypes: all, bound: equal }),
   ),
   ...[3, 6, 10].map(
     (radius): OpCase => ({
       op: { name: "median", arguments: { radius } },
-      dtypes: radius === 3 ? all : ["uint16"],
+      dtypes: radius === 3 ? ["uint8", "int16", "float32"] : ["uint16"],
       bound: equal,
     }),
   ),
+];
+
+const wideFilters: readonly OpCase[] = [
+  {
+    op: { name: "unsharp", arguments: { sigma: 1.5, amount: 0.7 } },
+    dtypes: wide,
+    bound: scale(16),
+    once: true,
+  },
+  {
+    op: { name: "differenceOfGaussians", arguments: { low: 1, high: 2 } },
+    dtypes: wide,
+    bound: scale(16),
+    once: true,
+  },
+  {
+    op: { name: "laplaceOfGaussian", arguments: { sigma: 1.2 } },
+    dtypes: wide,
+    bound: scale(24),
+    once: true,
+  },
+  { op: { name: "box", arguments: { height: 3, width: 3 } }, dtypes: wide, bound: scale(16), once: true },
+  {
+    op: { name: "bilateral", arguments: { sigma: 1, range: 1e8 } },
+    dtypes: wide,
+    bound: scale(32),
+    once: true,
+  },
 ];
 
 const geometry: readonly OpCase[] = [
@@ -143,7 +195,7 @@ const levels: readonly OpCase[] = [
   { op: { name: "normalize" }, dtypes: [...small, "float32"], bound: scale(6), finite: true },
   {
     op: { name: "normalize", arguments: { low: 1, high: 99.8 } },
-    dtypes: [...small, "float32"],
+    dtypes: ["uint8", "int16", "float32"],
     bound: scale(6),
     finite: true,
   },
@@ -221,5 +273,6 @@ export const opCases: readonly OpCase[] = [
   },
   ...levels,
   ...filters,
+  ...wideFilters,
   ...geometry,
 ];

@@ -3,6 +3,7 @@
 #include "bind/bind.h"
 #include "bind/run_data.h"
 #include "exec/op_registry.h"
+#include "gpu/gpu_rows.h"
 
 namespace tilecast::bind {
 namespace {
@@ -60,6 +61,7 @@ Napi::Value ListOps(const Napi::CallbackInfo& info) {
     o.Set("leastOthers", row.least_others);
     o.Set("mostOthers", row.most_others);
     o.Set("reach", kReaches[static_cast<int>(row.reach)]);
+    o.Set("gpu", gpu::FindGpuRow(row.name) != nullptr);
     o.Set("accepts", DTypeNames(env, row));
     auto parameters = Napi::Array::New(env);
     for (const OpParameter& p : row.parameters) {

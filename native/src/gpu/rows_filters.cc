@@ -5,6 +5,7 @@
 #include "gpu/gpu_rows.h"
 #include "gpu/median.h"
 #include "gpu/separable.h"
+#include "ops/bilateral.h"
 
 namespace tilecast::gpu {
 namespace {
@@ -30,6 +31,19 @@ void EncodeLaplace(const GpuOpCall& c) {
   const GpuPlane first = c.recipe.Temporary(DType::kF32, c.in.height, c.in.width);
   EncodeSeparable(c.recipe, c.in, curve, smooth, first);
   EncodeSeparable(c.recipe, c.in, smooth, curve, c.out, {"value_more(i) + sum", 1, first});
+}
+
+// A thread computes all weights of a pixel, pi radius^2 of them.
+constexpr int64_t kMaxBilateral = 48;
+
+void EncodeBilateral(const GpuOpCall& c) {
+  constexpr double kLog2E = 1.4426950408889634;
+  const double sigma = c.arguments.number("sigma"), range = c.arguments.number("range");
+  c.recipe.Map("bilateral", c.out, {B::Read("in0", c.in)},
+               {B::U32("height", c.in.height), B::U32("width", c.in.width),
+                B::I32("radius", BilateralRadius(sigma)),
+                B::F32("near", static_cast<float>(kLog2E / (2 * sigma * sigma))),
+                B::F32("scale", static_cast<float>(kLog2E / (2 * range * range)))});
 }
 
 }  // namespace
@@ -89,6 +103,17 @@ std::vector<GpuRow> GpuFilterRows() {
          return RefuseSigma(a.number("sigma"));
        },
        .encode = EncodeLaplace},
+      {.name = "bilateral",
+       .refuses = [](DType, PlaneShape, const OpArguments& a) -> std::optional<std::string> {
+         const double sigma = a.number("sigma"), range = a.number("range");
+         if (!(sigma > 0 && sigma <= 64 && range >= 1e-9 && range <= 1e9)) {
+           return "its sigma or range is not one of a bilateral filter";
+         }
+         if (BilateralRadius(sigma) <= kMaxBilateral) return std::nullopt;
+         return "a radius above " + std::to_string(kMaxBilateral) +
+                " px: its cost grows with the window";
+       },
+       .encode = EncodeBilateral},
       {.name = "sobel",
        .encode =
            [](const GpuOpCall& c) {

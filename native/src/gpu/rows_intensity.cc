@@ -83,9 +83,7 @@ PointCode ArithmeticCode(DType in, const OpArguments& a, std::optional<DType> ot
     if (!IsFloat(in) && !IsFloat(*other) && !IsFloat(out)) {
       return PointCode{CalculatedIntegers(op, in, *other, out), {}, true};
     }
-    const bool floats = IsFloat(in) && IsFloat(*other) && IsFloat(out);
-    const std::string o = op != Arithmetic::kDivide || floats ? "f32(o)" : "unsigned_zero(f32(o))";
-    return PointCode{StoredText(out, Calculated(op, "f32(v)", o)), {}};
+    return PointCode{StoredText(out, Calculated(op, "f32(v)", "f32(o)")), {}};
   }
   if (!a.has("value")) {
     throw Error(Code::kInvalidArgument, "arithmetic needs a value or a second image");

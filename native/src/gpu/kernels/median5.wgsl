@@ -6,6 +6,7 @@ fn key_of(v: in0_t) -> key_t { let bits = bitcast<u32>(v); return ${KEY}; }
 fn pixel_of(k: key_t) -> out_t { return ${PIXEL}; }
 
 fn reflected(i: i32, n: u32) -> u32 {
+  if (i >= 0 && i < i32(n)) { return u32(i); }
   let period = 2 * i32(n);
   let k = ((i % period) + period) % period;
   return u32(min(k, period - 1 - k));

@@ -27,9 +27,6 @@ fn to_i32(v: f32) -> i32 {
 // 32 bits rounded once to float32, which WGSL's conversion need not do.
 fn float_u32(v: u32) -> f32 { return f32(v >> 16u) * 65536.0 + f32(v & 0xffffu); }
 
-// 0 without a sign: what -0 is to the CPU where dtypes differ.
-fn unsigned_zero(v: f32) -> f32 { return select(v, 0.0, v == 0.0); }
-
 // float32 held within low..high; NaN stays.
 fn held(v: f32, low: f32, high: f32) -> f32 {
   let above = select(v, low, v < low);
