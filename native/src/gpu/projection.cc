@@ -112,7 +112,7 @@ void EncodeDeviation(RecipeBuilder& recipe, std::span<const GpuPlane> in, const 
              {"project_deviation",
               square,
               "seen + " + square,
-              "sqrt(seen / params.planes) + (value_first(i) - value_first(i))",
+              "sqrt(seen / params.planes) + nan_unless_finite(value_first(i))",
               DType::kF32,
               {{"first", in[0]}, {"mean", mean}},
               count},

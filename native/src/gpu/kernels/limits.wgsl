@@ -5,6 +5,8 @@
 // rounding of its own.
 fn value(k: u32) -> f32 { return ${VALUE}; }
 
+fn finite(v: f32) -> bool { return (bitcast<u32>(v) & 0x7f800000u) != 0x7f800000u; }
+
 fn item(i: u32) {
   let a = value(${LOW});
   let b = value(${ABOVE_LOW});
@@ -18,10 +20,7 @@ fn item(i: u32) {
   if (a != b) { more_low = select((b - a) * params.low, -(b - a) * params.low_rest, params.low >= 0.5); }
   if (c != d) { more_high = select((d - c) * params.high, -(d - c) * params.high_rest, params.high >= 0.5); }
   let width = (high - low) + (more_high - more_low);
-  let greatest = 3.4028234e38;
-  if (!(abs(low + more_low) <= greatest && abs(high + more_high) <= greatest && abs(width) <= greatest)) {
-    doubt[0] = 1u;
-  }
+  if (!(finite(low + more_low) && finite(high + more_high) && finite(width))) { doubt[0] = 1u; }
   scalars[0] = low;
   scalars[1] = more_low;
   scalars[2] = select(1.0, width, width > 0);

@@ -27,10 +27,15 @@ fn to_i32(v: f32) -> i32 {
 // 32 bits rounded once to float32, which WGSL's conversion need not do.
 fn float_u32(v: u32) -> f32 { return f32(v >> 16u) * 65536.0 + f32(v & 0xffffu); }
 
-// float32 held within low..high; NaN stays.
+// float32 held within low..high; NaN stays. Comparisons alone would do in C: here a compiler may take them for min and max.
 fn held(v: f32, low: f32, high: f32) -> f32 {
-  let above = select(v, low, v < low);
-  return select(above, high, above > high);
+  if (is_nan(v)) { return v; }
+  return min(max(v, low), high);
+}
+
+// 0, or NaN for what is not finite.
+fn nan_unless_finite(v: f32) -> f32 {
+  return select(0.0, not_a_number(), (bitcast<u32>(v) & 0x7f800000u) == 0x7f800000u);
 }
 
 // a / b where b may be 0; the quotient is within 2.5 ulp.
@@ -70,5 +75,13 @@ fn power(v: f32, gamma: f32) -> f32 {
 fn square(v: f32) -> f32 { return v * v; }
 
 // NaN, of either, is the greatest, and the least: numpy.max and min.
-fn greater(a: f32, b: f32) -> f32 { return select(b, a, a > b || is_nan(a)); }
-fn lesser(a: f32, b: f32) -> f32 { return select(b, a, a < b || is_nan(a)); }
+fn greater(a: f32, b: f32) -> f32 {
+  if (is_nan(a)) { return a; }
+  if (is_nan(b)) { return b; }
+  return max(a, b);
+}
+fn lesser(a: f32, b: f32) -> f32 {
+  if (is_nan(a)) { return a; }
+  if (is_nan(b)) { return b; }
+  return min(a, b);
+}
