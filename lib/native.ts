@@ -280,6 +280,8 @@ export interface NativeJob {
   readonly program: number;
   /** Number of the image in an estimate; else the caller's own, given back with function calls. */
   readonly index: number;
+  /** Number of the image in an aligner. */
+  readonly image?: number;
   readonly thumbnail: boolean;
   readonly sources: readonly {
     readonly path: string;
@@ -301,6 +303,15 @@ export interface NativeJob {
     readonly width: number;
     readonly dtype: DType;
     readonly levels: number;
+  }[];
+  /** Images on canvases (native/src/ops/mosaic.h). */
+  readonly mosaics?: readonly {
+    readonly height: number;
+    readonly width: number;
+    readonly imageHeight: number;
+    readonly imageWidth: number;
+    readonly y: readonly number[];
+    readonly x: readonly number[];
   }[];
   /** One entry a part of the job: its rows' leading fields, with the trailing comma. */
   readonly rowPrefixes: readonly string[];
@@ -410,6 +421,17 @@ export interface NativeRunner {
   addFieldFile(path: string): { readonly resource: number; readonly height: number; readonly width: number };
   addEstimator(height: number, width: number, factor: number, images: number): number;
   addFunction(): number;
+  /** `pairs`: of each the numbers of two images, and y, x where the second is expected in the first, px. */
+  addAligner(
+    height: number,
+    width: number,
+    images: number,
+    pairs: Float64Array,
+    reach: number,
+    upsample: number,
+  ): number;
+  /** Of each pair 0 or 1, found; y, x, score, chance (native/src/ops/pair_match.h). */
+  finishAligner(resource: number): Float64Array;
   finishEstimator(resource: number, method: "median" | "mean", sigma: number): void;
   field(resource: number): Float32Array;
   start(

@@ -16,6 +16,7 @@ export const families = {
   morphology: "Morphology",
   segmentation: "Segmentation and measurement",
   geometry: "Geometry",
+  alignment: "Registration and stitching",
   flow: "Saving, functions of yours",
 } as const;
 export type Family = keyof typeof families;
@@ -47,6 +48,10 @@ export interface OpSpec {
   result(input: DType, parameters: Values): DType;
   /** Size of the result where it is another than the input's, or a sentence that says why there is none. */
   size?(input: Size, parameters: Values): Size | string;
+  /** How much larger a pixel of the result is than one of the input; 1 where it is not said. */
+  pixelRatio?(input: Size, parameters: Values): Size;
+  /** Its images are moved by what a phase before the run finds: all sites of a well onto one canvas, or each plane for itself. */
+  readonly aligns?: "sites" | "planes";
   /** It is the native op of the same name (native/src/exec/op_rows_*.cc), which gets these parameters. */
   readonly native?: readonly string[];
   /** It gives a mask of what is above a level of the whole plane, found by this method (native/src/exec/program.h). */

@@ -2,6 +2,7 @@
 // The op table: every op once, with its parameters, the dtypes it takes and gives, its exact definition and the source of it.
 // The constructors (op.ts), the compiler, `tilecast ops` and docs/ops.md derive from it; the native ops are compared with it by a test.
 
+import { alignment } from "./families/alignment.js";
 import { filters } from "./families/filters.js";
 import { flow } from "./families/flow.js";
 import { geometry } from "./families/geometry.js";
@@ -21,6 +22,7 @@ export const table = {
   ...morphology,
   ...segmentation,
   ...geometry,
+  ...alignment,
   ...flow,
 } as const satisfies Record<string, OpSpec>;
 

@@ -19,6 +19,11 @@ export function changesSize(op: Op): boolean {
   return specOf(op.name).size !== undefined;
 }
 
+/** Whether it puts images elsewhere than they were acquired: labels after it belong on its result. */
+export function movesImages(op: Op): boolean {
+  return specOf(op.name).aligns !== undefined;
+}
+
 /** Emits the op for one stream. `resource`: what takes the place of a second image. */
 export function applyNative(
   builder: ProgramBuilder,
@@ -31,6 +36,13 @@ export function applyNative(
   const spec = specOf(op.name);
   const input = builder.materialize(s, place.step);
   const size = spec.size?.(input, op.parameters) ?? input;
+  const ratio = spec.pixelRatio?.(input, op.parameters);
+  if (ratio !== undefined) {
+    s.pixelRatio = {
+      height: s.pixelRatio.height * ratio.height,
+      width: s.pixelRatio.width * ratio.width,
+    };
+  }
   if (typeof size === "string") {
     throw new TilecastError("ERR_PIPELINE", `step "${place.step}": ${op.name}: ${size}`, {
       argument: op.name,

@@ -6,18 +6,30 @@ import type { Op } from "../ops/op.js";
 import type { TileKind } from "../ops/spec.js";
 import { specOf } from "../ops/table.js";
 import type { PlaneRef, Plate } from "../plates/plate.js";
+import { type Alignments, type AlignOp, alignOps } from "./alignment.js";
 import { resolveChannel } from "./channel.js";
 import { choosePlanes } from "./choose-planes.js";
+import { type AlignPhase, compileAlignPhase } from "./compile-align.js";
 import { applyNative, changesLabels } from "./compile-apply.js";
 import { applyMeasure, fillColumns, type MeasureColumns } from "./compile-measure.js";
+import { compileRegister, compileStitch } from "./compile-mosaic.js";
 import { compileProjection, isProjection, overOf } from "./compile-project.js";
 import { ViewCompiler, type ViewWishes } from "./compile-view.js";
-import { namedImages } from "./image-source.js";
+import { namedImages, takesOtherChannels } from "./image-source.js";
 import { layOut, type PendingOutput } from "./layout-plate.js";
 import type { Pipeline, Step } from "./pipeline.js";
-import type { Job, JobView, Plan, Program } from "./plan.js";
+import type { Job, JobView, Mosaic, Plan, Program } from "./plan.js";
 import { type Estimate, ResourceTable } from "./resource-table.js";
-import { checkFit, describeStream, type Place, ProgramBuilder, type Stream, type Value } from "./stream.js";
+import {
+  checkFit,
+  describeStream,
+  isBefore,
+  type Place,
+  ProgramBuilder,
+  type Stream,
+  streamOf,
+  type Value,
+} from "./stream.js";
 import { makesLabels, writePoint } from "./write-point.js";
 
 export interface CompileOptions {
@@ -27,6 +39,8 @@ export interface CompileOptions {
   readonly levels?: number;
   /** What sinks want of it. Default: nothing. */
   readonly views?: ViewWishes;
+  /** Where images lie, as far as it has been found. Else fields lie where they are expected, and nothing has moved. */
+  readonly alignments?: Alignments;
 }
 
 /** Where the streams of a job leave what they make; null in an estimate, which leaves nothing. */
@@ -63,6 +77,16 @@ export function compile(pipeline: Pipeline, plate: Plate, options: CompileOption
   return new Compiler(pipeline, plate, options).compile();
 }
 
+/** What finds how the images of one of the pipeline's ops lie, those before it having been found. */
+export function compileAlignment(
+  pipeline: Pipeline,
+  plate: Plate,
+  options: CompileOptions,
+  align: AlignOp,
+): AlignPhase {
+  return new Compiler(pipeline, plate, options).alignPhase(align);
+}
+
 class Compiler {
   readonly #programs: Program[] = [];
   readonly #programIds = new Map<string, number>();
@@ -70,6 +94,10 @@ class Compiler {
   readonly #flat = new Map<number, readonly Op[]>();
   readonly #measure: MeasureColumns = { columns: [] };
   readonly #named: ReturnType<typeof namedImages>;
+  readonly #aligns: readonly AlignOp[];
+  readonly #alignments: Alignments;
+  readonly #stitch: AlignOp | undefined;
+  readonly #sites = new Map<string, Set<number>>();
   #slotBytes = 0;
 
   constructor(
@@ -78,6 +106,9 @@ class Compiler {
     readonly options: CompileOptions,
   ) {
     this.#named = namedImages(pipeline.steps);
+    this.#aligns = alignOps(pipeline.steps);
+    this.#alignments = options.alignments ?? new Map();
+    this.#stitch = this.#aligns.find(({ op }) => op.name === "stitch");
   }
 
   compile(): Plan {
@@ -87,28 +118,18 @@ class Compiler {
     for (const step of pipeline.steps) {
       for (const key of Object.keys(step.chains ?? {})) resolveChannel(plate, key, `step "${step.name}"`);
     }
-    const all = pipeline.steps.flatMap((s) =>
-      s.chain ? [{ s, chain: s.chain }] : Object.values(s.chains ?? {}).map((chain) => ({ s, chain })),
-    );
-    const collapsed = new Set<string>(
-      all.flatMap(({ s, chain }) => chain.filter(isProjection).flatMap((o) => overOf(o, s))),
-    );
-
-    const unknown = (options.wells ?? []).filter((w) => !plate.wells.includes(w));
-    if (unknown.length > 0) {
-      throw new TilecastError(
-        "ERR_INVALID_ARGUMENT",
-        `wells: plate ${plate.name} has no ${unknown.join(", ")}`,
-        { argument: "wells" },
-      );
+    const collapsed = this.#collapsed(null);
+    if (this.#stitch) {
+      if (this.#collapsed(this.#stitch.place).has("site")) {
+        throw new TilecastError(
+          "ERR_PIPELINE",
+          `step "${this.#stitch.place.step}": stitch comes after a projection over sites, which leaves one field`,
+          { argument: "stitch" },
+        );
+      }
+      collapsed.add("site");
     }
-    const { planes, unused } = choosePlanes(pipeline, plate, options.wells ? new Set(options.wells) : null);
-    if (planes.length === 0) {
-      throw new TilecastError(
-        "ERR_PIPELINE",
-        `pipeline "${pipeline.name}" reads no plane of plate ${plate.name}: ${unused[0]?.reason ?? "no well is selected"}`,
-      );
-    }
+    const { planes, unused } = this.#choose();
     const groups = new Map<string, PlaneRef[]>();
     for (const p of planes) {
       const key = [
@@ -128,6 +149,7 @@ class Compiler {
       sources: PlaneRef[];
       parts: Stream[];
       outputs: PendingOutput[];
+      mosaics: Mosaic[];
       thumbnails: number[];
       views: JobView[];
       streams: Stream[];
@@ -145,6 +167,7 @@ class Compiler {
         sources: builder.sources,
         parts: builder.parts,
         outputs: leaving.outputs,
+        mosaics: builder.mosaics,
         thumbnails: leaving.thumbnails,
         views: leaving.views.views,
         streams,
@@ -172,6 +195,7 @@ class Compiler {
         channels: [...new Set(d.streams.map((x) => x.channel))].sort((a, b) => a - b),
         sources: d.sources,
         outputs: d.outputs.map((o) => layout.output(o)),
+        mosaics: d.mosaics,
         thumbnails: d.thumbnails,
         parts: d.parts.map((p) => {
           const cells = [
@@ -198,6 +222,71 @@ class Compiler {
       slotBytes: this.#slotBytes,
       unused,
       remarks: layout.remarks,
+    };
+  }
+
+  /** The planes that are read. Throws where there are none. */
+  #choose(): ReturnType<typeof choosePlanes> {
+    const { pipeline, plate, options } = this;
+    const unknown = (options.wells ?? []).filter((w) => !plate.wells.includes(w));
+    if (unknown.length > 0) {
+      throw new TilecastError(
+        "ERR_INVALID_ARGUMENT",
+        `wells: plate ${plate.name} has no ${unknown.join(", ")}`,
+        { argument: "wells" },
+      );
+    }
+    const chosen = choosePlanes(pipeline, plate, options.wells ? new Set(options.wells) : null);
+    if (chosen.planes.length === 0) {
+      throw new TilecastError(
+        "ERR_PIPELINE",
+        `pipeline "${pipeline.name}" reads no plane of plate ${plate.name}: ${chosen.unused[0]?.reason ?? "no well is selected"}`,
+      );
+    }
+    for (const { well, site } of chosen.planes) {
+      const sites = this.#sites.get(well);
+      if (sites) sites.add(site);
+      else this.#sites.set(well, new Set([site]));
+    }
+    return chosen;
+  }
+
+  /** Ops of every chain that are carried out before `place`, or all; with their steps. */
+  #opsBefore(place: Place | null): { step: Step; op: Op }[] {
+    return this.pipeline.steps.flatMap((step, stepIndex) =>
+      [step.chain ?? [], ...Object.values(step.chains ?? {})].flatMap((chain) =>
+        chain.flatMap((op, opIndex) =>
+          place === null || isBefore({ stepIndex, opIndex }, place) ? [{ step, op }] : [],
+        ),
+      ),
+    );
+  }
+
+  /** Components that are collapsed before `place`, or at all. */
+  #collapsed(place: Place | null): Set<string> {
+    const projections = this.#opsBefore(place).filter(({ op }) => isProjection(op));
+    return new Set(projections.flatMap(({ step, op }) => overOf(op, step)));
+  }
+
+  alignPhase(align: AlignOp): AlignPhase {
+    const { planes } = this.#choose();
+    const collapsed = this.#collapsed(align.place);
+    if (this.#stitch && isBefore(this.#stitch.place, align.place)) collapsed.add("site");
+    const groups = compileAlignPhase(align, {
+      plate: this.plate,
+      planes,
+      collapsed,
+      acrossChannels: takesOtherChannels(this.#opsBefore(align.place).map(({ op }) => op)),
+      resources: this.#resources,
+      streams: (builder, group) => this.#runSteps(builder, group, align.place, null),
+      intern: (builder) => this.#intern(builder),
+    });
+    this.#resources.fillEstimates((e, group) => this.#estimateJob(e, group));
+    return {
+      programs: this.#programs,
+      resources: this.#resources.all,
+      slotBytes: this.#slotBytes,
+      groups,
     };
   }
 
@@ -228,32 +317,72 @@ class Compiler {
     return ops;
   }
 
+  /** Compiles the steps up to `stopAt`, or all: field by field up to the stitch if there is one. */
   #runSteps(
     builder: ProgramBuilder,
     planes: readonly PlaneRef[],
     stopAt: Place | null,
     leaving: Leaving | null,
   ): Stream[] {
-    let streams = planes.map(
-      (plane): Stream => ({
-        well: plane.well,
-        site: plane.site,
-        channel: plane.channel,
-        z: plane.z_index,
-        timepoint: plane.timepoint,
-        plane,
-        value: null,
-        kind: "image",
-        pending: null,
-        results: new Map(),
-        image: null,
-        position: 0,
-        measured: false,
-        labelName: "objects",
-      }),
+    const stitch = this.#stitch;
+    if (stitch === undefined || (stopAt !== null && !isBefore(stitch.place, stopAt))) {
+      const streams = planes.map(streamOf);
+      for (const s of streams) this.#maybeWrite(builder, s, leaving, null);
+      return this.#carryOn(builder, streams, null, planes, stopAt, leaving);
+    }
+    const streams = this.#stitched(builder, planes, stitch);
+    for (const s of streams) {
+      s.position++;
+      this.#maybeWrite(builder, s, leaving, stitch.place);
+    }
+    return this.#carryOn(builder, streams, stitch.place, planes, stopAt, leaving);
+  }
+
+  /** The images of a well that the stitch makes of `planes`. */
+  #stitched(builder: ProgramBuilder, planes: readonly PlaneRef[], align: AlignOp): Stream[] {
+    const { place, op } = align;
+    const collapsed = this.#collapsed(place);
+    const across = takesOtherChannels(this.#opsBefore(place).map((before) => before.op));
+    const canvases = new Map<string, PlaneRef[]>();
+    for (const p of planes) {
+      const key = [
+        collapsed.has("timepoint") ? "" : p.timepoint,
+        across ? "" : p.channel,
+        collapsed.has("z_index") || p.z_index === null ? "" : p.z_index,
+      ].join("/");
+      canvases.set(key, [...(canvases.get(key) ?? []), p]);
+    }
+    const ascending = (sites: Iterable<number>) => [...new Set(sites)].sort((a, b) => a - b);
+    return [...canvases.values()].flatMap((mine) =>
+      compileStitch(
+        builder,
+        align,
+        this.plate,
+        this.#alignments,
+        ascending(this.#sites.get((mine[0] as PlaneRef).well) ?? []),
+        ascending(mine.map((p) => p.site)),
+        (site) => {
+          const field = mine.filter((p) => p.site === site);
+          const streams = this.#runSteps(builder, field, place, null);
+          for (const s of streams) checkFit(op, s, place);
+          return streams;
+        },
+      ),
     );
-    for (const s of streams) this.#maybeWrite(builder, s, leaving, null);
+  }
+
+  /** Takes streams through the ops after `from`, or from the first step on. */
+  #carryOn(
+    builder: ProgramBuilder,
+    begin: Stream[],
+    from: Place | null,
+    planes: readonly PlaneRef[],
+    stopAt: Place | null,
+    leaving: Leaving | null,
+  ): Stream[] {
+    let streams = begin;
     for (const [stepIndex, step] of this.pipeline.steps.entries()) {
+      if (from !== null && stepIndex < from.stepIndex) continue;
       const byChain = new Map<readonly Op[] | null, Stream[]>();
       for (const s of streams) {
         const chain = chainFor(step, this.plate, s.channel);
@@ -268,6 +397,7 @@ class Compiler {
         const all = () => [...streams, ...current, ...[...waiting.values()].flat()];
         for (const [opIndex, op] of (chain ?? []).entries()) {
           const place = { step: step.name, stepIndex, opIndex };
+          if (from !== null && !isBefore(from, place)) continue;
           if (stopAt !== null && stopAt.stepIndex === stepIndex && stopAt.opIndex === opIndex) return current;
           for (const s of current) checkFit(op, s, place);
           if (isProjection(op)) {
@@ -300,7 +430,7 @@ class Compiler {
     s.image = value;
     builder.run({ op: "writeImage", stage, in: value.reg, output: outputs.length, part: builder.part(s) });
     views.written(s, value, outputs.length, place);
-    outputs.push({ stream: s, label: null, value });
+    outputs.push({ stream: s, label: null, value, pixelRatio: s.pixelRatio });
     if (!makesLabels(this.#opsOf(s.channel))) {
       builder.run({ op: "thumbnail", stage: "report", in: value.reg, inputs: [] });
       thumbnails.push(s.channel);
@@ -330,7 +460,7 @@ class Compiler {
     }
     builder.run({ op: "writeLabels", stage: place.step, in: value.reg, output: outputs.length });
     views.labels(s, value, outputs.length, name, place);
-    outputs.push({ stream: s, label: name, value });
+    outputs.push({ stream: s, label: name, value, pixelRatio: s.pixelRatio });
     if (s.image !== null && !thumbnails.includes(s.channel)) {
       builder.run({ op: "thumbnail", stage: "report", in: s.image.reg, inputs: [value.reg] });
       thumbnails.push(s.channel);
@@ -377,6 +507,10 @@ class Compiler {
       s.kind = "labels";
       s.labelName = p.name;
       this.#writeLabels(builder, s, leaving, place);
+      return;
+    }
+    if (op.name === "register") {
+      compileRegister(builder, this.#alignAt(place), this.#alignments, s);
       return;
     }
     if (spec.native !== undefined) {
@@ -435,6 +569,12 @@ class Compiler {
     }
   }
 
+  #alignAt(place: Place): AlignOp {
+    return this.#aligns.find(
+      ({ place: p }) => p.stepIndex === place.stepIndex && p.opIndex === place.opIndex,
+    ) as AlignOp;
+  }
+
   /** The job that reads one image of an estimate: the steps up to its flat-field. */
   #estimateJob(e: Estimate, group: readonly PlaneRef[]): Job {
     const builder = new ProgramBuilder();
@@ -451,6 +591,7 @@ class Compiler {
       channels: [stream.channel],
       sources: builder.sources,
       outputs: [],
+      mosaics: builder.mosaics,
       thumbnails: [],
       parts: [],
       views: [],

@@ -41,6 +41,7 @@ export function nativeJob(
       dtype: o.dtype,
       levels: o.levels,
     })),
+    ...(job.mosaics.length > 0 ? { mosaics: job.mosaics } : {}),
     rowPrefixes: job.parts.map((p) => p.rowPrefix),
     files,
   };
@@ -104,7 +105,7 @@ function start(
 /** Loads illumination images, runs the estimates, registers programs. Native resource numbers are the plan's. */
 export async function prepareResources(
   runner: NativeRunner,
-  plan: Plan,
+  plan: Pick<Plan, "programs" | "resources">,
   store: OmeZarrStore,
   functions: FunctionHost,
   cancelled: () => boolean,
@@ -114,6 +115,7 @@ export async function prepareResources(
   for (const r of plan.resources) {
     if (r.kind === "file") runner.addFieldFile(resolve(r.path));
     else if (r.kind === "estimate") runner.addEstimator(r.height, r.width, r.shrink, r.jobs.length);
+    else if (r.kind === "aligner") addAligner(runner, r);
     else runner.addFunction();
   }
   for (const program of plan.programs) runner.addProgram(program);
@@ -136,6 +138,14 @@ export async function prepareResources(
     }
     runner.finishEstimator(id, r.method, r.sigma);
   }
+}
+
+/** Places are found to a tenth of a pixel: what the noise of real images leaves. */
+const alignUpsample = 10;
+
+function addAligner(runner: NativeRunner, r: Extract<Plan["resources"][number], { kind: "aligner" }>): void {
+  const pairs = Float64Array.from(r.pairs.flatMap((p) => [p.first, p.second, p.y, p.x]));
+  runner.addAligner(r.height, r.width, r.images, pairs, r.reach, alignUpsample);
 }
 
 /**

@@ -34,7 +34,7 @@ export class FunctionHost {
   constructor(
     readonly pool: NativeTilePool,
     readonly runner: NativeRunner,
-    readonly plan: Plan,
+    readonly plan: Pick<Plan, "resources">,
   ) {}
 
   call(call: NativeFunctionCall, job: Job | undefined): void {

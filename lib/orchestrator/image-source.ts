@@ -78,6 +78,14 @@ export function otherImages(op: Op): { readonly argument: string; readonly sourc
   });
 }
 
+/** Whether one of the ops takes an image of another channel. */
+export function takesOtherChannels(ops: readonly Op[]): boolean {
+  return (
+    ops.some((o) => o.name === "measure" && /"channel"/.test(JSON.stringify(o.parameters.intensity ?? ""))) ||
+    ops.flatMap(otherImages).some(({ source }) => typeof source !== "string" && source.channel !== undefined)
+  );
+}
+
 /** What the images named anywhere in a pipeline mean for its jobs. */
 export function namedImages(steps: readonly Step[]): {
   /** Some op takes an image of another channel: all channels of a field must be in one job. */
@@ -88,10 +96,7 @@ export function namedImages(steps: readonly Step[]): {
   const ops = steps.flatMap((s) => s.chain ?? Object.values(s.chains ?? {}).flat());
   const seconds = ops.flatMap(otherImages).map((o) => o.source);
   return {
-    acrossChannels:
-      ops.some(
-        (o) => o.name === "measure" && /"channel"/.test(JSON.stringify(o.parameters.intensity ?? "")),
-      ) || seconds.some((s) => typeof s !== "string" && s.channel !== undefined),
+    acrossChannels: takesOtherChannels(ops),
     steps: new Set(seconds.map((s) => (typeof s === "string" ? s : s.step)).filter((s) => s !== undefined)),
   };
 }

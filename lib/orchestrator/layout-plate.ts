@@ -2,6 +2,7 @@
 // Turns what jobs will write into the plate's images: one array shape and dtype a field, one place a plane.
 
 import type { DType } from "../image/dtype.js";
+import type { Size } from "../ops/spec.js";
 import type { Plate } from "../plates/plate.js";
 import { Axes, promote, pyramidLevels } from "./layout.js";
 import type { FieldLayout, ImageLayout, Output } from "./plan.js";
@@ -12,6 +13,8 @@ export interface Unplaced {
   readonly stream: Pick<Stream, "well" | "site" | "channel" | "z" | "timepoint">;
   readonly label: string | null;
   readonly value: Pick<Value, "dtype" | "height" | "width">;
+  /** Acquired pixels that one of its pixels is high and wide. */
+  readonly pixelRatio: Size;
 }
 
 /** A tile that will be written. */
@@ -100,6 +103,7 @@ export function layOut(plate: Plate, outputs: readonly Unplaced[], levels: numbe
       ],
       dtype: e.dtype,
       levels: levelsOf(e),
+      pixelRatio: o.pixelRatio,
     });
   }
   const mixed = [...extents.values()].filter((e) => e.mixed).length;

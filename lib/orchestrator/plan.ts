@@ -2,10 +2,11 @@
 // A pipeline compiled against a plate: independent jobs, what they share, and where their results go.
 
 import type { DType } from "../image/dtype.js";
-import type { OpSpec } from "../ops/spec.js";
+import type { OpSpec, Size } from "../ops/spec.js";
 import type { OpName } from "../ops/table.js";
 import type { PlaneRef } from "../plates/plate.js";
 import type { ComponentValues, Producer } from "../streaming/payload.js";
+import type { Neighbours } from "./field-grid.js";
 
 export type ThresholdMethod = NonNullable<OpSpec["threshold"]>;
 export type Projection = "max" | "min" | "mean" | "sum" | "deviation" | "focus";
@@ -27,6 +28,11 @@ export interface Instruction {
   a?: number;
   resource?: number;
   output?: number;
+  /** Canvas, place: which of the job's mosaics, and which of its images. */
+  mosaic?: number;
+  image?: number;
+  blend?: "linear" | "none" | "max";
+  placing?: "nearest" | "linear";
   /** View, outline, centroids: which of the job's views. */
   view?: number;
   /** Measure, writeImage: part of the job that it belongs to. */
@@ -61,6 +67,15 @@ export type Resource =
       /** Jobs of the pass that fills it; their `index` is the image's number. */
       readonly jobs: readonly Job[];
     }
+  | {
+      readonly kind: "aligner";
+      readonly height: number;
+      readonly width: number;
+      readonly images: number;
+      readonly pairs: readonly Neighbours[];
+      /** px around where the second of a pair is expected. */
+      readonly reach: number;
+    }
   | { readonly kind: "function"; readonly module: string; readonly export: string; readonly params: unknown };
 
 /** Where one plane of a multiscale image goes. */
@@ -73,6 +88,16 @@ export interface Output {
   readonly width: number;
   readonly dtype: DType;
   readonly levels: number;
+}
+
+/** Images of one size on a canvas (native/src/ops/mosaic.h); px. */
+export interface Mosaic {
+  readonly height: number;
+  readonly width: number;
+  readonly imageHeight: number;
+  readonly imageWidth: number;
+  readonly y: readonly number[];
+  readonly x: readonly number[];
 }
 
 /** Something of a job that sinks are told of. */
@@ -102,6 +127,8 @@ export interface Job {
   readonly channels: readonly number[];
   readonly sources: readonly PlaneRef[];
   readonly outputs: readonly Output[];
+  /** What its canvases are made of. */
+  readonly mosaics: readonly Mosaic[];
   /** Channels of the thumbnails that it gives when asked, in order. */
   readonly thumbnails: readonly number[];
   /** Streams that are measured or written: whose rows and sums they are, and what leads each row. */
@@ -119,6 +146,8 @@ export interface ImageLayout {
   readonly shape: readonly number[];
   readonly dtype: DType;
   readonly levels: number;
+  /** Acquired pixels that a pixel is high and wide. */
+  readonly pixelRatio: Size;
 }
 
 export interface FieldLayout {

@@ -36,6 +36,15 @@ export class ResourceTable {
     return id;
   }
 
+  /** A number for a resource that is not known whole yet: {@link replace} follows. */
+  reserve(): number {
+    return this.#resources.push({ kind: "aligner", height: 0, width: 0, images: 0, pairs: [], reach: 0 }) - 1;
+  }
+
+  replace(id: number, resource: Resource): void {
+    this.#resources[id] = resource;
+  }
+
   /** The illumination that a flat-field op divides by: a file, or an estimate for the stream's channel and size. */
   illumination(op: Op, s: Stream, input: Value, place: Place, group: readonly PlaneRef[]): number {
     const p = op.parameters as {

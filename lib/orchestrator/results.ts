@@ -7,6 +7,8 @@ import type { NativeRunner } from "../native.js";
 import type { Plate } from "../plates/plate.js";
 import type { ArrayEncoding, OmeZarrStore } from "../stores/ome-zarr.js";
 import { version } from "../version.js";
+import type { Alignment } from "./alignment.js";
+import { alignmentRemarks, positionsTable } from "./alignment-cache.js";
 import type { Ledger } from "./ledger.js";
 import type { Pipeline } from "./pipeline.js";
 import type { Plan } from "./plan.js";
@@ -65,6 +67,8 @@ export interface RunEnd {
   readonly throughput: Throughput;
   readonly timings: ReturnType<NativeRunner["timings"]>;
   readonly cancelled: boolean;
+  /** How images were found to lie, in the wells of the plate. */
+  readonly alignments: readonly Alignment[];
   readonly sinks: SinksReport | null;
 }
 
@@ -145,6 +149,10 @@ export function finishRun(end: RunEnd): RunReport {
     replaceFile(join(out, "measurements.csv"), parts());
   }
 
+  if (end.alignments.length > 0) {
+    replaceFile(join(out, "positions.csv"), positionsTable(plate, end.alignments));
+  }
+
   const wells = entries.map((e) => wellReport(plate, plan, e.state, e.reused));
   const failures = entries.flatMap((e) => e.state.failures);
   const planes = {
@@ -207,7 +215,8 @@ function runJson(end: RunEnd, report: RunReport, contrast: readonly Contrast[]):
     timings: report.timings,
     ...(report.sinks === undefined ? {} : { sinks: report.sinks }),
     contrast,
-    remarks: plan.remarks,
+    remarks: [...plan.remarks, ...alignmentRemarks(end.alignments)],
+    ...(end.alignments.length === 0 ? {} : { alignments: end.alignments }),
     notices: plate.notices,
     wells: report.wells.map((w) => ({
       well: w.well,
@@ -301,7 +310,12 @@ function reportData(end: RunEnd, report: RunReport, contrast: readonly Contrast[
       : [],
     thumbnails: ledger.wells().flatMap(({ state }) => states.thumbnails(state.well)),
     contrast,
-    notices: [...plate.notices.map((n) => n.message), ...plan.remarks, ...unusedNotice(plan)],
+    notices: [
+      ...plate.notices.map((n) => n.message),
+      ...plan.remarks,
+      ...alignmentRemarks(end.alignments),
+      ...unusedNotice(plan),
+    ],
   };
 }
 

@@ -11,8 +11,10 @@ import type { Plate } from "../plates/plate.js";
 import { type ArrayEncoding, OmeZarrStore } from "../stores/ome-zarr.js";
 import type { RunSink } from "../streaming/sink.js";
 import { version } from "../version.js";
-import { compile } from "./compile.js";
+import { AlignmentCache } from "./alignment-cache.js";
+import { type CompileOptions, compile } from "./compile.js";
 import { checkIllumination, execute, nativeJob, prepareResources } from "./execute.js";
+import { findAlignments } from "./find-alignments.js";
 import { FunctionHost } from "./function-host.js";
 import { splitWell } from "./layout.js";
 import { Ledger } from "./ledger.js";
@@ -29,7 +31,14 @@ import { writeField, writePlate } from "./store-layout.js";
 import { WellStates, wellKey } from "./well-state.js";
 
 /** What a run makes in its output folder. */
-const outputs = ["plate.ome.zarr", "measurements.csv", "run.json", "report.html", ".tilecast"];
+const outputs = [
+  "plate.ome.zarr",
+  "measurements.csv",
+  "positions.csv",
+  "run.json",
+  "report.html",
+  ".tilecast",
+];
 
 /** Throws ERR_OUTPUT_EXISTS; changes nothing. */
 function checkFolder(out: string, options: RunOptions): void {
@@ -100,11 +109,13 @@ async function runPlan(
   let began = performance.now();
   const started = new Date();
   const { encoding, out, threads: wanted } = checkOptions(options);
-  const plan = compile(pipeline, plate, {
+  const wishes: CompileOptions = {
     ...(hub ? { views: hub.wishes } : {}),
     ...(options.wells ? { wells: options.wells } : {}),
     ...(options.levels ? { levels: options.levels } : {}),
-  });
+  };
+  // With images where they are expected: what is wrong with the pipeline is said before a pixel is read.
+  const draft = compile(pipeline, plate, wishes);
   // Results of an earlier run can be a plate, but not one that is written over while it is read.
   const target = join(out, "plate.ome.zarr");
   if (plate.root === target || plate.root.startsWith(target + sep)) {
@@ -115,13 +126,34 @@ async function runPlan(
     );
   }
   const addon = native();
+  await checkIllumination(draft);
+  checkFolder(out, options);
+  const throughput = new Throughput();
+  const store = new OmeZarrStore(join(out, "plate.ome.zarr"), encoding);
+  const nativeEncoding: NativeEncoding = {
+    format: encoding.version === "0.5" ? 3 : 2,
+    sharded: encoding.sharded,
+    codec: encoding.compression,
+    level: encoding.level,
+    chunk: encoding.chunk,
+    separator: encoding.separator,
+  };
+  const room = 0.8 * (process.availableMemory?.() ?? freemem());
+  const cache = new AlignmentCache(out, options.resume ?? false);
+  const { alignments, timings: alignTimings } = await findAlignments(pipeline, plate, wishes, {
+    store,
+    encoding: nativeEncoding,
+    threads: wanted,
+    room,
+    cache,
+    signal: options.signal,
+    progress: () => options.onProgress?.(beforeRun(draft, began)),
+  });
+  const plan = alignments.size === 0 ? draft : compile(pipeline, plate, { ...wishes, alignments });
   const slotBytes = Math.max(4096, plan.slotBytes);
   const perThread = Math.max(...plan.programs.map((p) => addon.Runner.slotsNeeded(p)));
-  const room = 0.8 * (process.availableMemory?.() ?? freemem());
   const threads = threadsThatFit(wanted, perThread * slotBytes, room);
   const viewSlots = hub?.slots(plan, threads, slotBytes, room - threads * perThread * slotBytes) ?? 0;
-  await checkIllumination(plan);
-  checkFolder(out, options);
   const opening = performance.now();
   await hub?.open(options.signal);
   // How long a viewer takes to start says nothing of the run.
@@ -130,19 +162,18 @@ async function runPlan(
   // Memory that cannot be had ends the run before results of an earlier one are deleted. A resumed run may need none.
   if (options.overwrite) runPool.make();
   prepareFolder(out, options);
+  if (alignments.size > 0) cache.save();
   const states = new WellStates(out);
-  const common = commonKey(pipeline, plan, encoding);
+  const common = commonKey(pipeline, plan, encoding, options);
   const ledger = new Ledger(plan, plate, states, (planes) => wellKey(common, planes, plate.root));
   if (options.resume) ledger.reuse();
   feed?.started(pipeline, ledger);
 
-  const store = new OmeZarrStore(join(out, "plate.ome.zarr"), encoding);
   const earlier = ledger.otherWells();
   const todo = ledger.pending();
   if (options.resume) eraseRedone(store, ledger.redoneWells());
   writePlate(store, plate, plan, earlier);
 
-  const throughput = new Throughput();
   let timings: ReturnType<NativeRunner["timings"]> = [];
   let cancelled = options.signal?.aborted ?? false;
   const begin = (tiles: number) => {
@@ -154,14 +185,6 @@ async function runPlan(
   if (todo.length === 0 || cancelled) begin(0);
   else {
     const { pool, extra } = runPool.make();
-    const nativeEncoding: NativeEncoding = {
-      format: encoding.version === "0.5" ? 3 : 2,
-      sharded: encoding.sharded,
-      codec: encoding.compression,
-      level: encoding.level,
-      chunk: encoding.chunk,
-      separator: encoding.separator,
-    };
     const runner = new addon.Runner(pool, {
       threads,
       image: nativeEncoding,
@@ -258,18 +281,21 @@ async function runPlan(
     store,
     states,
     throughput,
-    timings,
+    timings: addTimings(alignTimings, timings),
     cancelled,
+    alignments: cache.of([...plan.wells, ...earlier.map((state) => state.well)]),
     sinks: hub?.report() ?? null,
   });
 }
 
 /** Everything but the files that a well's results depend on. */
-function commonKey(pipeline: Pipeline, plan: Plan, encoding: ArrayEncoding): string {
+function commonKey(pipeline: Pipeline, plan: Plan, encoding: ArrayEncoding, options: RunOptions): string {
   const estimates = plan.resources.map((r) =>
     r.kind === "estimate"
       ? [r.label, ...r.jobs.flatMap((j) => j.sources.map((s) => [s.path, s.bytes, s.mtimeMs]))]
-      : [r, changeOf(r.kind === "file" ? r.path : r.module)],
+      : r.kind === "aligner"
+        ? []
+        : [r, changeOf(r.kind === "file" ? r.path : r.module)],
   );
   return JSON.stringify([
     version,
@@ -277,7 +303,8 @@ function commonKey(pipeline: Pipeline, plan: Plan, encoding: ArrayEncoding): str
     pipeline.planes,
     encoding,
     plan.columns,
-    plan.fields[0]?.images.map((i) => [i.levels, i.axes]),
+    options.levels ?? "by size",
+    plan.fields[0]?.images.map((i) => i.axes),
     estimates,
   ]);
 }
@@ -307,6 +334,34 @@ function eraseRedone(store: OmeZarrStore, wells: readonly string[]): void {
 
 function thumbnailPx(plate: Plate): number {
   return plate.wells.length <= 96 ? 160 : plate.wells.length <= 384 ? 96 : 56;
+}
+
+/** Seconds of several rounds together, by step and op. */
+function addTimings(...rounds: ReturnType<NativeRunner["timings"]>[]): ReturnType<NativeRunner["timings"]> {
+  const sums = new Map<string, ReturnType<NativeRunner["timings"]>[number]>();
+  for (const t of rounds.flat()) {
+    const key = JSON.stringify([t.stage, t.op]);
+    sums.set(key, { ...t, seconds: t.seconds + (sums.get(key)?.seconds ?? 0) });
+  }
+  return [...sums.values()];
+}
+
+/** While images are aligned, which happens before anything of the run itself is done. */
+function beforeRun(plan: Plan, began: number): Progress {
+  return {
+    phase: "estimate",
+    planesDone: 0,
+    planesFailed: 0,
+    planesTotal: plan.jobs.reduce((n, j) => n + j.sources.length, 0),
+    wellsDone: 0,
+    wellsTotal: plan.wells.length,
+    megapixels: 0,
+    megabytesRead: 0,
+    seconds: (performance.now() - began) / 1000,
+    planesPerSecond: 0,
+    megabytesPerSecond: 0,
+    secondsLeft: null,
+  };
 }
 
 function reporter(

@@ -30,7 +30,10 @@ export function imageOf(plate: Plate, image: ImageLayout): MultiscaleImage {
     shape: image.shape,
     dtype: image.dtype,
     levels: image.levels,
-    pixelSizeUm: plate.pixelSizeUm,
+    pixelSizeUm: plate.pixelSizeUm && {
+      x: plate.pixelSizeUm.x * image.pixelRatio.width,
+      y: plate.pixelSizeUm.y * image.pixelRatio.height,
+    },
     zStepUm: plate.zStepUm,
   };
 }

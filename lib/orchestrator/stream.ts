@@ -4,10 +4,10 @@
 import { TilecastError } from "../errors.js";
 import { type DType, dtypeSize } from "../image/dtype.js";
 import type { Op } from "../ops/op.js";
-import type { TileKind } from "../ops/spec.js";
+import type { Size, TileKind } from "../ops/spec.js";
 import { specOf } from "../ops/table.js";
 import type { PlaneRef } from "../plates/plate.js";
-import type { Instruction, Program, ThresholdMethod } from "./plan.js";
+import type { Instruction, Mosaic, Program, ThresholdMethod } from "./plan.js";
 
 /** A register with what is known of the tile in it. */
 export interface Value {
@@ -31,6 +31,8 @@ export interface Stream {
   readonly channel: number;
   readonly z: number | null;
   readonly timepoint: number;
+  /** Acquired pixels that a pixel is high and wide: more than 1 after bin and resize. */
+  pixelRatio: Size;
   /** Set until the plane is read. */
   plane: PlaneRef | null;
   value: Value | null;
@@ -48,6 +50,32 @@ export interface Stream {
   labelName: string;
 }
 
+/** Whether one place comes before another in a pipeline. */
+export function isBefore(a: Pick<Place, "stepIndex" | "opIndex">, b: Pick<Place, "stepIndex" | "opIndex">) {
+  return a.stepIndex < b.stepIndex || (a.stepIndex === b.stepIndex && a.opIndex < b.opIndex);
+}
+
+/** A plane before the first op. */
+export function streamOf(plane: PlaneRef): Stream {
+  return {
+    well: plane.well,
+    site: plane.site,
+    channel: plane.channel,
+    z: plane.z_index,
+    timepoint: plane.timepoint,
+    pixelRatio: { height: 1, width: 1 },
+    plane,
+    value: null,
+    kind: "image",
+    pending: null,
+    results: new Map(),
+    image: null,
+    position: 0,
+    measured: false,
+    labelName: "objects",
+  };
+}
+
 export function describeStream(s: Stream): string {
   const z = s.z === null ? "" : `, z ${s.z}`;
   return `channel ${s.channel} (well ${s.well}, site ${s.site}, timepoint ${s.timepoint}${z})`;
@@ -58,6 +86,7 @@ export class ProgramBuilder {
   /** Streams that are measured or written, in the order of first use. */
   readonly parts: Stream[] = [];
   readonly code: Instruction[] = [];
+  readonly mosaics: Mosaic[] = [];
   #registers = 0;
   #largest = 0;
 

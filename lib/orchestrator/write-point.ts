@@ -4,7 +4,7 @@
 import type { Op } from "../ops/op.js";
 import type { TileKind } from "../ops/spec.js";
 import { specOf } from "../ops/table.js";
-import { changesSize } from "./compile-apply.js";
+import { changesSize, movesImages } from "./compile-apply.js";
 import { isProjection } from "./compile-project.js";
 
 /** What an op makes of what flows, where it says so. */
@@ -24,5 +24,7 @@ export function writePoint(ops: readonly Op[]): number {
   if (saved >= 0) return saved + 1;
   if (!makesLabels(ops)) return ops.length;
   const segmented = ops.findIndex((o) => kindAfter(o) === "mask" || kindAfter(o) === "labels");
-  return ops.slice(0, segmented).findLastIndex((o) => isProjection(o) || changesSize(o)) + 1;
+  return (
+    ops.slice(0, segmented).findLastIndex((o) => isProjection(o) || changesSize(o) || movesImages(o)) + 1
+  );
 }

@@ -78,6 +78,7 @@ export class PlateSource implements Source {
       stream: { ...plane, z: plane.z_index },
       label: null,
       value: plane,
+      pixelRatio: { height: 1, width: 1 },
     }));
     const layout = layOut(plate, unplaced, undefined);
     for (const field of layout.fields) {

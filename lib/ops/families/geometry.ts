@@ -90,6 +90,7 @@ export const geometry = {
       height: Math.ceil(height / (p.factor as number)),
       width: Math.ceil(width / (p.factor as number)),
     }),
+    pixelRatio: (_, p): Size => ({ height: p.factor as number, width: p.factor as number }),
     parameters: { factor: required(integer("px", 1, 4096), "Side of a block.") },
   },
   resize: {
@@ -101,6 +102,10 @@ export const geometry = {
     result: sameType,
     native: ["height", "width", "method"],
     size: (_, p): Size => ({ height: p.height as number, width: p.width as number }),
+    pixelRatio: ({ height, width }, p): Size => ({
+      height: height / (p.height as number),
+      width: width / (p.width as number),
+    }),
     parameters: {
       height: required(integer("px", 1, 65536), "New height."),
       width: required(integer("px", 1, 65536), "New width."),

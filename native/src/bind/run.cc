@@ -25,6 +25,8 @@ class Runner : public Napi::ObjectWrap<Runner> {
                            InstanceMethod<&Runner::AddEstimator>("addEstimator"),
                            InstanceMethod<&Runner::AddFunction>("addFunction"),
                            InstanceMethod<&Runner::FinishEstimator>("finishEstimator"),
+                           InstanceMethod<&Runner::AddAligner>("addAligner"),
+                           InstanceMethod<&Runner::FinishAligner>("finishAligner"),
                            InstanceMethod<&Runner::Field>("field"),
                            InstanceMethod<&Runner::Start>("start"),
                            InstanceMethod<&Runner::CompleteCall>("completeCall"),
@@ -160,6 +162,38 @@ class Runner : public Napi::ObjectWrap<Runner> {
       executor().FinishEstimator(info[0].As<Napi::Number>().Int32Value(),
                                  OneOf(info[1].As<Napi::String>().Utf8Value(), methods, "estimate"),
                                  info[2].As<Napi::Number>().DoubleValue());
+    });
+  }
+
+  // addAligner(height, width, images, pairs: first, second, y, x of each; reach, upsample)
+  Napi::Value AddAligner(const Napi::CallbackInfo& info) {
+    return Guard(info.Env(), [&] {
+      const auto list = info[3].As<Napi::Float64Array>();
+      std::vector<AlignPair> pairs(list.ElementLength() / 4);
+      for (size_t i = 0; i < pairs.size(); ++i) {
+        const double* p = list.Data() + 4 * i;
+        pairs[i] = {static_cast<int>(p[0]), static_cast<int>(p[1]), p[2], p[3]};
+      }
+      return Napi::Number::New(
+          info.Env(),
+          executor().AddAligner(std::make_unique<Aligner>(
+              info[0].As<Napi::Number>().Int64Value(), info[1].As<Napi::Number>().Int64Value(),
+              info[2].As<Napi::Number>().Int32Value(), std::move(pairs),
+              info[4].As<Napi::Number>().DoubleValue(), info[5].As<Napi::Number>().Int32Value())));
+    });
+  }
+
+  // Of each pair found (0 or 1), y, x, score, chance.
+  Napi::Value FinishAligner(const Napi::CallbackInfo& info) {
+    return Guard(info.Env(), [&] {
+      const auto matches = executor().FinishAligner(info[0].As<Napi::Number>().Int32Value());
+      auto out = Napi::Float64Array::New(info.Env(), 5 * matches.size());
+      for (size_t i = 0; i < matches.size(); ++i) {
+        const PairMatch& m = matches[i];
+        const double row[] = {m.found ? 1.0 : 0.0, m.y, m.x, m.score, m.chance};
+        std::copy(std::begin(row), std::end(row), out.Data() + 5 * i);
+      }
+      return out;
     });
   }
 

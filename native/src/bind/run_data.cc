@@ -60,6 +60,9 @@ constexpr std::pair<const char*, OpKind> kOps[] = {
     {"view", OpKind::kView},
     {"outline", OpKind::kOutline},
     {"centroids", OpKind::kCentroids},
+    {"align", OpKind::kAlign},
+    {"canvas", OpKind::kCanvas},
+    {"place", OpKind::kPlace},
 };
 constexpr std::pair<const char*, StackOp> kProjections[] = {{"max", StackOp::kMax},
                                                             {"min", StackOp::kMin},
@@ -88,6 +91,24 @@ constexpr std::pair<const char*, ChunkCodec> kCodecs[] = {{"none", ChunkCodec::k
                                                           {"blosc-zstd", ChunkCodec::kBloscZstd},
                                                           {"zstd", ChunkCodec::kZstd}};
 
+constexpr std::pair<const char*, Blend> kBlends[] = {
+    {"linear", Blend::kLinear}, {"none", Blend::kNone}, {"max", Blend::kMax}};
+constexpr std::pair<const char*, Placing> kPlacings[] = {{"nearest", Placing::kNearest},
+                                                         {"linear", Placing::kLinear}};
+
+std::vector<double> NumbersOf(const Napi::Object& o, const char* key) {
+  const auto a = o.Get(key).As<Napi::Array>();
+  std::vector<double> out(a.Length());
+  for (uint32_t i = 0; i < a.Length(); ++i) out[i] = a.Get(i).As<Napi::Number>().DoubleValue();
+  return out;
+}
+
+MosaicPlan MosaicFrom(const Napi::Object& o) {
+  const auto size = [&](const char* key) { return static_cast<int64_t>(NumberOr(o, key, 0)); };
+  return {size("height"),     size("width"),     size("imageHeight"),
+          size("imageWidth"), NumbersOf(o, "y"), NumbersOf(o, "x")};
+}
+
 Instruction InstructionFrom(const Napi::Object& o) {
   Instruction op;
   op.kind = OneOf(StringOf(o, "op"), kOps, "instruction");
@@ -108,6 +129,11 @@ Instruction InstructionFrom(const Napi::Object& o) {
                   "op " + std::string(op.row->name) + " is applied to the wrong number of images");
     }
   }
+  op.mosaic = IntOr(o, "mosaic", -1);
+  op.image = IntOr(o, "image", -1);
+  if (const auto s = StringOf(o, "blend"); !s.empty()) op.blend = OneOf(s, kBlends, "blend");
+  if (const auto s = StringOf(o, "placing"); !s.empty())
+    op.placing = OneOf(s, kPlacings, "placing");
   op.view = IntOr(o, "view", -1);
   op.part = IntOr(o, "part", 0);
   if (const auto s = StringOf(o, "projection"); !s.empty())
@@ -221,6 +247,7 @@ Job JobFrom(const Napi::Object& o) {
   Job job;
   job.program = IntOr(o, "program", 0);
   job.index = IntOr(o, "index", 0);
+  job.image = IntOr(o, "image", 0);
   job.thumbnail = o.Get("thumbnail").ToBoolean().Value();
   const auto prefixes = o.Get("rowPrefixes").As<Napi::Array>();
   for (uint32_t i = 0; i < prefixes.Length(); ++i) {
@@ -251,6 +278,11 @@ Job JobFrom(const Napi::Object& o) {
       }
       job.borrows = true;
     }
+  }
+  if (const Napi::Value v = o.Get("mosaics"); v.IsArray()) {
+    const auto mosaics = v.As<Napi::Array>();
+    for (uint32_t i = 0; i < mosaics.Length(); ++i)
+      job.mosaics.push_back(MosaicFrom(mosaics.Get(i).As<Napi::Object>()));
   }
   const auto outputs = o.Get("outputs").As<Napi::Array>();
   for (uint32_t i = 0; i < outputs.Length(); ++i) {

@@ -37,19 +37,36 @@ int Executor::AddProgram(Program program) {
 }
 
 int Executor::AddField(int64_t height, int64_t width, std::vector<float> field) {
-  resources_.push_back({nullptr, std::move(field), height, width});
+  resources_.push_back({nullptr, nullptr, std::move(field), height, width});
   return static_cast<int>(resources_.size()) - 1;
 }
 
 int Executor::AddEstimator(int64_t height, int64_t width, int64_t factor, int images) {
-  resources_.push_back(
-      {std::make_unique<IlluminationEstimator>(height, width, factor, images), {}, height, width});
+  resources_.push_back({std::make_unique<IlluminationEstimator>(height, width, factor, images),
+                        nullptr,
+                        {},
+                        height,
+                        width});
   return static_cast<int>(resources_.size()) - 1;
 }
 
 int Executor::AddFunction() {
   resources_.emplace_back();
   return static_cast<int>(resources_.size()) - 1;
+}
+
+int Executor::AddAligner(std::unique_ptr<Aligner> aligner) {
+  resources_.emplace_back();
+  resources_.back().aligner = std::move(aligner);
+  return static_cast<int>(resources_.size()) - 1;
+}
+
+std::vector<PairMatch> Executor::FinishAligner(int resource) {
+  Resource& r = resources_.at(static_cast<size_t>(resource));
+  if (!r.aligner) throw Error(Code::kInvalidArgument, "resource is not an aligner");
+  std::vector<PairMatch> out = r.aligner->Finish();
+  r.aligner.reset();
+  return out;
 }
 
 void Executor::FinishEstimator(int resource, EstimateMethod method, double sigma) {

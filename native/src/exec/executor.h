@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "error.h"
+#include "exec/aligner.h"
 #include "exec/estimator.h"
 #include "exec/program.h"
 #include "exec/view_budget.h"
@@ -127,8 +128,11 @@ class Executor {
   int AddField(int64_t height, int64_t width, std::vector<float> field);
   int AddEstimator(int64_t height, int64_t width, int64_t factor, int images);
   int AddFunction();
+  int AddAligner(std::unique_ptr<Aligner> aligner);
   // Turns an estimator into a field of the same number.
   void FinishEstimator(int resource, EstimateMethod method, double sigma);
+  // What an aligner has found; it is empty then.
+  std::vector<PairMatch> FinishAligner(int resource);
   // The field of a resource, for reports and tests.
   const std::vector<float>& field(int resource) const;
 
@@ -147,6 +151,7 @@ class Executor {
  private:
   struct Resource {
     std::unique_ptr<IlluminationEstimator> estimator;
+    std::unique_ptr<Aligner> aligner;
     std::vector<float> field;
     int64_t height = 0, width = 0;
   };

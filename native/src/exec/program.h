@@ -18,6 +18,7 @@
 #include "file_parts.h"
 #include "image.h"
 #include "ops/label.h"
+#include "ops/mosaic.h"
 #include "zarr/array.h"
 #include "zarr/plane_reader.h"
 
@@ -39,6 +40,9 @@ enum class OpKind : uint8_t {
   kView,       // `in` goes to viewers with the job's result, without a copy
   kOutline,    // polygons around the objects of labels `in`
   kCentroids,  // points in the middle of them
+  kAlign,      // `in` into aligner `resource` as the job's image
+  kCanvas,     // out = zeros, `dtype`, of the size of the job's mosaic `mosaic`
+  kPlace,      // `in` onto canvas inputs[0], as image `image` of mosaic `mosaic`
 };
 
 enum class ThresholdMethod : uint8_t { kValue, kOtsu, kTriangle, kLi, kYen };
@@ -83,6 +87,11 @@ struct Instruction {
   int resource = -1;
   int output = -1;
   int view = -1;  // kView, kOutline, kCentroids: the caller's number of what is viewed
+  // kCanvas, kPlace: of the job
+  int mosaic = -1;
+  int image = -1;
+  Blend blend = Blend::kLinear;
+  Placing placing = Placing::kNearest;
   int part = 0;  // of the job: whose rows, sums and display range these are (kMeasure, kWriteImage)
   std::vector<Column> columns;
 };
@@ -136,9 +145,11 @@ struct Output {
 struct Job {
   int program = 0;
   int index = 0;  // within kCollect's estimator
+  int image = 0;  // within kAlign's aligner
   bool thumbnail = false;
   std::vector<Source> sources;
   std::vector<Output> outputs;
+  std::vector<MosaicPlan> mosaics;
   // One entry a part (a stream that is measured or written): its rows' leading CSV fields, with the
   // trailing comma.
   std::vector<std::string> row_prefixes;

@@ -53,6 +53,11 @@ std::string TimingName(const Instruction& op) {
       return "outline";
     case OpKind::kCentroids:
       return "centroids";
+    case OpKind::kAlign:
+      return "align";
+    case OpKind::kCanvas:
+    case OpKind::kPlace:
+      return "place";
   }
   return "?";
 }
@@ -425,6 +430,15 @@ void Executor::Worker::Execute(const Instruction& op, const Job& job, JobResult&
       break;
     case OpKind::kCentroids:
       Centroids(op, result);
+      break;
+    case OpKind::kAlign:
+      Align(op, job);
+      break;
+    case OpKind::kCanvas:
+      Canvas(op, job);
+      break;
+    case OpKind::kPlace:
+      PlaceOnCanvas(op, job);
       break;
   }
 }

@@ -75,6 +75,9 @@ class Executor::Worker {
   void View(const Instruction& op, const Job& job, JobResult& result);
   void Outline(const Instruction& op, JobResult& result);
   void Centroids(const Instruction& op, JobResult& result);
+  void Align(const Instruction& op, const Job& job);
+  void Canvas(const Instruction& op, const Job& job);
+  void PlaceOnCanvas(const Instruction& op, const Job& job);
   void MakeThumbnail(const Instruction& op, JobResult& result);
   void Function(const Instruction& op, const Job& job);
   double ThresholdValue(const Instruction& op);

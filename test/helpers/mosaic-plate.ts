@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+// Writes plates whose fields overlap: crops of one scene a well at known places, with noise and shading of their own.
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { hash } from "./small-plate.js";
+import { writeTiff } from "./tiff.js";
+
+export interface MosaicPlateOptions {
+  /** Default A01. */
+  readonly wells?: readonly string[];
+  /** Of fields. Default 2 x 2. */
+  readonly rows?: number;
+  readonly columns?: number;
+  /** px. Default 128 x 144. */
+  readonly height?: number;
+  readonly width?: number;
+  /** px between neighbours' first pixels, before the jitter. Default nine tenths of the field, rounded. */
+  readonly pitch?: { readonly y: number; readonly x: number };
+  /** How far a field lies from its place on the grid, px; fractions too. Default up to 5 px, whole. */
+  readonly jitter?: (well: string, site: number) => { readonly y: number; readonly x: number };
+  /** Objects in 10 000 px. Default 12. */
+  readonly density?: number;
+  /** Half of the width of the noise, in grey values; objects have 200 to 600. Default 10. */
+  readonly noise?: number;
+  /** Light lost at the corners. Default 0. */
+  readonly shading?: number;
+  readonly channels?: number;
+  readonly timepoints?: number;
+  /** Moves the whole field with time, px. */
+  readonly drift?: (timepoint: number) => { readonly y: number; readonly x: number };
+  readonly withhold?: (well: string, site: number, channel: number) => boolean;
+}
+
+export interface MosaicField {
+  readonly well: string;
+  readonly site: number;
+  /** Where its first pixel lies in the well's scene, px. */
+  readonly y: number;
+  readonly x: number;
+}
+
+interface Blob {
+  readonly y: number;
+  readonly x: number;
+  readonly sigma: number;
+  readonly light: number;
+}
+
+const background = 100;
+/** The scene reaches this far beyond the first field's corner, for jitter and drift. */
+const margin = 64;
+
+function sceneOf(well: string, height: number, width: number, density: number): Blob[] {
+  const seed = hash(...[...well].map((c) => c.charCodeAt(0)));
+  const part = (i: number, what: number) => hash(seed, i, what) / 2 ** 32;
+  const count = Math.round((density * height * width) / 1e4);
+  return Array.from({ length: count }, (_, i) => ({
+    y: part(i, 1) * height - margin,
+    x: part(i, 2) * width - margin,
+    sigma: 1.2 + 3 * part(i, 3),
+    light: 200 + 400 * part(i, 4),
+  }));
+}
+
+/** The scene without noise, at places of any fraction of a pixel, for one window of it. */
+function draw(blobs: readonly Blob[], y0: number, x0: number, height: number, width: number): Float64Array {
+  const out = new Float64Array(height * width).fill(background);
+  for (const b of blobs) {
+    const reach = 4 * b.sigma;
+    const [cy, cx] = [b.y - y0, b.x - x0];
+    for (let y = Math.max(0, Math.ceil(cy - reach)); y <= Math.min(height - 1, cy + reach); y++) {
+      for (let x = Math.max(0, Math.ceil(cx - reach)); x <= Math.min(width - 1, cx + reach); x++) {
+        const d = ((y - cy) ** 2 + (x - cx) ** 2) / (2 * b.sigma ** 2);
+        out[y * width + x] = (out[y * width + x] as number) + b.light * Math.exp(-d);
+      }
+    }
+  }
+  return out;
+}
+
+/** Writes an ImageXpress plate into `root`, sites in rows from the upper left, and returns where its fields lie. */
+export function mosaicPlate(root: string, options: MosaicPlateOptions = {}): MosaicField[] {
+  const {
+    wells = ["A01"],
+    rows = 2,
+    columns = 2,
+    height = 128,
+    width = 144,
+    pitch = { y: Math.round(0.9 * height), x: Math.round(0.9 * width) },
+    jitter = (well, site) => ({
+      y: (hash(well.charCodeAt(0), well.charCodeAt(2), site, 7) % 11) - 5,
+      x: (hash(well.charCodeAt(0), well.charCodeAt(2), site, 8) % 11) - 5,
+    }),
+    density = 12,
+    noise = 10,
+    shading = 0,
+    channels = 1,
+    timepoints = 1,
+    drift = () => ({ y: 0, x: 0 }),
+    withhold = () => false,
+  } = options;
+  const fields: MosaicField[] = [];
+  for (const well of wells) {
+    const blobs = sceneOf(
+      well,
+      pitch.y * rows + height + 2 * margin,
+      pitch.x * columns + width + 2 * margin,
+      density,
+    );
+    for (let site = 1; site <= rows * columns; site++) {
+      const off = jitter(well, site);
+      const at = {
+        y: Math.floor((site - 1) / columns) * pitch.y + off.y,
+        x: ((site - 1) % columns) * pitch.x + off.x,
+      };
+      fields.push({ well, site, ...at });
+      for (let t = 1; t <= timepoints; t++) {
+        const moved = drift(t);
+        const clean = draw(blobs, at.y + moved.y, at.x + moved.x, height, width);
+        for (let channel = 1; channel <= channels; channel++) {
+          if (withhold(well, site, channel)) continue;
+          const folder = timepoints > 1 ? join(root, `TimePoint_${t}`) : root;
+          mkdirSync(folder, { recursive: true });
+          writeTiff(join(folder, `demo_${well}_s${site}_w${channel}.tif`), {
+            width,
+            height,
+            dtype: "uint16",
+            value: (x, y) => {
+              const r = ((2 * x) / width - 1) ** 2 + ((2 * y) / height - 1) ** 2;
+              const light = ((clean[y * width + x] as number) * (1 - (shading * r) / 2)) / channel;
+              const random =
+                hash(well.charCodeAt(0), well.charCodeAt(2), site, channel, t, y * width + x) / 2 ** 32;
+              return Math.max(0, Math.round(light + noise * (2 * random - 1)));
+            },
+          });
+        }
+      }
+    }
+  }
+  return fields;
+}
