@@ -43,7 +43,7 @@ const check = (name, command, args, options) =>
 
 const bin = (name) => join(root, "node_modules/.bin", name);
 const sources = readdirSync("native", { recursive: true, encoding: "utf8" })
-  .filter((file) => /\.(cc|h|inc)$/.test(file))
+  .filter((file) => /\.(cc|h|inc)$/.test(file) && !file.startsWith("third_party"))
   .map((file) => join("native", file));
 
 await check("biome", bin("biome"), ["ci", "--colors=off", "."]);

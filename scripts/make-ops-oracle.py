@@ -19,6 +19,7 @@ import numpy as np
 import scipy.ndimage as ndi
 import tensorstore as ts
 from ops_oracle_catalogue import catalogue_cases, real_cases
+from ops_oracle_registration import registration_cases
 from skimage.filters import threshold_otsu
 from skimage.measure import label, regionprops
 from skimage.segmentation import clear_border
@@ -277,6 +278,7 @@ def main() -> None:
                 o.case("rescale", input=image, scale=0.3, offset=-7.7, out=rescaled(image, 0.3, -7.7, target))
     projection_cases(o, rng)
     catalogue_cases(o, images(np.random.default_rng(11)), masks(np.random.default_rng(12)))
+    registration_cases(o, np.random.default_rng(13))
     if len(sys.argv) > 2:
         import tifffile
 

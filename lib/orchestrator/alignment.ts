@@ -77,8 +77,10 @@ export function alignmentKey({ op, place }: AlignOp, s: Pick<Stream, "well" | "s
 /** The ops that move images, in order. Throws ERR_PIPELINE where they cannot. */
 export function alignOps(steps: readonly Step[]): AlignOp[] {
   const found: AlignOp[] = [];
+  let saved: string | null = null;
   for (const [stepIndex, step] of steps.entries()) {
     for (const op of Object.values(step.chains ?? {}).flat()) {
+      if (op.name === "save") saved = step.name;
       if (specOf(op.name).aligns === undefined) continue;
       throw new TilecastError(
         "ERR_PIPELINE",
@@ -87,8 +89,16 @@ export function alignOps(steps: readonly Step[]): AlignOp[] {
       );
     }
     for (const [opIndex, op] of (step.chain ?? []).entries()) {
+      if (op.name === "save") saved = step.name;
       if (specOf(op.name).aligns === undefined) continue;
       const align = { op: op as AlignOp["op"], place: { step: step.name, stepIndex, opIndex } };
+      if (op.name === "stitch" && saved !== null) {
+        throw new TilecastError(
+          "ERR_PIPELINE",
+          `step "${saved}": save() comes before stitch; a well has one image, the stitched one`,
+          { argument: "save" },
+        );
+      }
       if (op.name === "stitch" && found.some((f) => f.op.name === "stitch")) {
         throw new TilecastError(
           "ERR_PIPELINE",

@@ -169,31 +169,32 @@ export function compileRegister(
   const { op, place } = align;
   const found: Alignment | undefined = alignments.get(alignmentKey(align, s));
   const at = found?.images.find((i) => i.member === memberOf(op, s));
-  if (at === undefined || (at.y === 0 && at.x === 0)) return;
+  if (at === undefined) return;
+  const interpolation = op.parameters.interpolation as "nearest" | "linear" | "cubic";
+  const nearest = interpolation === "nearest";
+  const y = nearest ? Math.round(at.y) : at.y;
+  const x = nearest ? Math.round(at.x) : at.x;
+  if (y === 0 && x === 0) return;
   const image = builder.materialize(s, place.step);
-  const mosaic: Mosaic = {
-    height: image.height,
-    width: image.width,
-    imageHeight: image.height,
-    imageWidth: image.width,
-    y: [at.y],
-    x: [at.x],
-  };
-  const number = mosaicOf(builder, mosaic);
-  s.value = builder.emit(
-    { op: "canvas", stage: place.step, dtype: image.dtype, mosaic: number },
-    image.dtype,
-    image.height,
-    image.width,
-  );
-  builder.run({
-    op: "place",
-    stage: place.step,
-    in: image.reg,
-    inputs: [s.value.reg],
-    mosaic: number,
-    image: 0,
-    blend: "none",
-    placing: op.parameters.interpolation as "nearest" | "linear",
+  const { height, width, dtype } = image;
+  const mosaic = mosaicOf(builder, {
+    height,
+    width,
+    imageHeight: height,
+    imageWidth: width,
+    y: [y],
+    x: [x],
   });
+  s.value = builder.emit(
+    {
+      op: "move",
+      stage: place.step,
+      in: image.reg,
+      mosaic,
+      spline: interpolation === "linear" ? "linear" : "cubic",
+    },
+    dtype,
+    height,
+    width,
+  );
 }

@@ -108,6 +108,10 @@ class Compiler {
     this.#named = namedImages(pipeline.steps);
     this.#aligns = alignOps(pipeline.steps);
     this.#alignments = options.alignments ?? new Map();
+    for (const { op, place } of this.#aligns) {
+      const channel = op.parameters.channel as number | string | undefined;
+      if (channel !== undefined) resolveChannel(plate, channel, `step "${place.step}": ${op.name}`);
+    }
     this.#stitch = this.#aligns.find(({ op }) => op.name === "stitch");
   }
 

@@ -38,7 +38,9 @@ function cell(n: number, rows: number, columns: number, order: NonNullable<GridP
 }
 
 function onGrid(plate: Plate, p: GridParameters, size: Extent, overlap: number, where: string) {
-  const n = plate.sites.length;
+  // Sites are numbered in the order of the grid: one that no well has leaves its cell empty.
+  const origin = plate.sites.includes(0) ? 0 : 1;
+  const n = Math.max(...plate.sites) - origin + 1;
   const square = Math.sqrt(n);
   const known = plate.siteGrid !== undefined && plate.siteGrid.rows * plate.siteGrid.columns >= n;
   const columns =
@@ -53,8 +55,8 @@ function onGrid(plate: Plate, p: GridParameters, size: Extent, overlap: number, 
   const rows = Math.ceil(n / columns);
   const pitch = { y: size.height * (1 - overlap / 100), x: size.width * (1 - overlap / 100) };
   return new Map(
-    plate.sites.map((site, i): [number, Point] => {
-      const at = cell(i, rows, columns, p.order ?? "rows");
+    plate.sites.map((site): [number, Point] => {
+      const at = cell(site - origin, rows, columns, p.order ?? "rows");
       return [site, { y: at.y * pitch.y, x: at.x * pitch.x }];
     }),
   );

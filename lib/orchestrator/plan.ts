@@ -28,11 +28,13 @@ export interface Instruction {
   a?: number;
   resource?: number;
   output?: number;
-  /** Canvas, place: which of the job's mosaics, and which of its images. */
+  /** Canvas, place, move: which of the job's mosaics, and which of its images. */
   mosaic?: number;
   image?: number;
   blend?: "linear" | "none" | "max";
   placing?: "nearest" | "linear";
+  /** Move: how pixels between pixels are found. */
+  spline?: "linear" | "cubic";
   /** View, outline, centroids: which of the job's views. */
   view?: number;
   /** Measure, writeImage: part of the job that it belongs to. */

@@ -266,6 +266,7 @@ async function runPlan(
   await hub?.drain(cancelled, options.signal);
   if (cancelled) ledger.cancelRest();
   ledger.saveUnfinished();
+  const listed = new Set([...plan.wells, ...earlier.map((state) => state.well)]);
   return finishRun({
     pipeline,
     plate,
@@ -283,7 +284,7 @@ async function runPlan(
     throughput,
     timings: addTimings(alignTimings, timings),
     cancelled,
-    alignments: cache.of([...plan.wells, ...earlier.map((state) => state.well)]),
+    alignments: cache.of(plate.wells.filter((w) => listed.has(w))),
     sinks: hub?.report() ?? null,
   });
 }

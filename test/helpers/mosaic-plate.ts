@@ -12,14 +12,16 @@ export interface MosaicPlateOptions {
   /** Of fields. Default 2 x 2. */
   readonly rows?: number;
   readonly columns?: number;
-  /** px. Default 128 x 144. */
+  /** px. Default 192 x 216. */
   readonly height?: number;
   readonly width?: number;
-  /** px between neighbours' first pixels, before the jitter. Default nine tenths of the field, rounded. */
+  /** px between neighbours' first pixels, before the jitter. Default four fifths of the field, rounded. */
   readonly pitch?: { readonly y: number; readonly x: number };
   /** How far a field lies from its place on the grid, px; fractions too. Default up to 5 px, whole. */
   readonly jitter?: (well: string, site: number) => { readonly y: number; readonly x: number };
-  /** Objects in 10 000 px. Default 12. */
+  /** Of the scene, px. Default: what the grid covers and a margin. */
+  readonly scene?: { readonly height: number; readonly width: number };
+  /** Objects in 10 000 px of the scene. Default 12. */
   readonly density?: number;
   /** Half of the width of the noise, in grey values; objects have 200 to 600. Default 10. */
   readonly noise?: number;
@@ -29,6 +31,8 @@ export interface MosaicPlateOptions {
   readonly timepoints?: number;
   /** Moves the whole field with time, px. */
   readonly drift?: (timepoint: number) => { readonly y: number; readonly x: number };
+  /** Moves a channel, px. */
+  readonly channelShift?: (channel: number) => { readonly y: number; readonly x: number };
   readonly withhold?: (well: string, site: number, channel: number) => boolean;
 }
 
@@ -63,7 +67,7 @@ function sceneOf(well: string, height: number, width: number, density: number): 
   }));
 }
 
-/** The scene without noise, at places of any fraction of a pixel, for one window of it. */
+/** A window of a scene without noise, at a place of any fraction of a pixel. */
 function draw(blobs: readonly Blob[], y0: number, x0: number, height: number, width: number): Float64Array {
   const out = new Float64Array(height * width).fill(background);
   for (const b of blobs) {
@@ -85,29 +89,26 @@ export function mosaicPlate(root: string, options: MosaicPlateOptions = {}): Mos
     wells = ["A01"],
     rows = 2,
     columns = 2,
-    height = 128,
-    width = 144,
-    pitch = { y: Math.round(0.9 * height), x: Math.round(0.9 * width) },
+    height = 192,
+    width = 216,
+    pitch = { y: Math.round(0.8 * height), x: Math.round(0.8 * width) },
     jitter = (well, site) => ({
       y: (hash(well.charCodeAt(0), well.charCodeAt(2), site, 7) % 11) - 5,
       x: (hash(well.charCodeAt(0), well.charCodeAt(2), site, 8) % 11) - 5,
     }),
+    scene = { height: pitch.y * rows + height + 2 * margin, width: pitch.x * columns + width + 2 * margin },
     density = 12,
     noise = 10,
     shading = 0,
     channels = 1,
     timepoints = 1,
     drift = () => ({ y: 0, x: 0 }),
+    channelShift = () => ({ y: 0, x: 0 }),
     withhold = () => false,
   } = options;
   const fields: MosaicField[] = [];
   for (const well of wells) {
-    const blobs = sceneOf(
-      well,
-      pitch.y * rows + height + 2 * margin,
-      pitch.x * columns + width + 2 * margin,
-      density,
-    );
+    const blobs = sceneOf(well, scene.height, scene.width, density);
     for (let site = 1; site <= rows * columns; site++) {
       const off = jitter(well, site);
       const at = {
@@ -117,9 +118,10 @@ export function mosaicPlate(root: string, options: MosaicPlateOptions = {}): Mos
       fields.push({ well, site, ...at });
       for (let t = 1; t <= timepoints; t++) {
         const moved = drift(t);
-        const clean = draw(blobs, at.y + moved.y, at.x + moved.x, height, width);
         for (let channel = 1; channel <= channels; channel++) {
           if (withhold(well, site, channel)) continue;
+          const own = channelShift(channel);
+          const clean = draw(blobs, at.y + moved.y + own.y, at.x + moved.x + own.x, height, width);
           const folder = timepoints > 1 ? join(root, `TimePoint_${t}`) : root;
           mkdirSync(folder, { recursive: true });
           writeTiff(join(folder, `demo_${well}_s${site}_w${channel}.tif`), {

@@ -106,8 +106,14 @@ describe("ops give what numpy, scipy and scikit-image give", { timeout: 300_000 
       .flatMap((c) => Object.values(c))
       .flatMap((chain) => stepsOf(chain).flatMap(([, ops]) => ops))
       .map((o) => o.name);
-    // growLabels needs two channels: op-seeds.test.ts.
-    expect(opNames.filter((name) => !named.includes(name))).toEqual(["growLabels", "save", "javascript"]);
+    // growLabels needs two channels: op-seeds.test.ts; register and stitch several images: test/orchestrator/{register,stitch}.test.ts.
+    expect(opNames.filter((name) => !named.includes(name))).toEqual([
+      "growLabels",
+      "register",
+      "stitch",
+      "save",
+      "javascript",
+    ]);
   });
 
   test.each(["uint16", "uint8", "float32"] as const)("on a generated plate of %s", async (dtype) => {

@@ -55,10 +55,11 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test("holds the compiled code, the page, the prebuilt addon, the viewers, the native sources and the documents, and nothing else", () => {
   const expected = [
-    /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+    /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|THIRD-PARTY\.md)$/,
     /^dist\/.*\.(js|d\.ts)$/,
     /^prebuilds\/[a-z0-9]+-[a-z0-9]+\/tilecast(\.[a-z0-9]+)?\.node$/,
     /^native\/(CMakeLists\.txt|package\.json|src\/.*\.(cc|h|inc))$/,
+    /^native\/third_party\/pocketfft\/(pocketfft_hdronly\.h|LICENSE\.md)$/,
     /^examples\/.*\.(mjs|js|ts|md|json)$/,
     /^docs\/[^/]+\.md$/,
     /^dist\/page\/(index\.html|licenses\.md|assets\/[^/]+\.(js|css|wasm|svg|woff2))$/,
@@ -69,6 +70,8 @@ test("holds the compiled code, the page, the prebuilt addon, the viewers, the na
   expect(files).toEqual(
     expect.arrayContaining([
       "LICENSE",
+      "THIRD-PARTY.md",
+      "native/third_party/pocketfft/LICENSE.md",
       "README.md",
       "CHANGELOG.md",
       "dist/index.js",

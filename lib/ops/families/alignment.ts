@@ -37,7 +37,7 @@ export const alignment = {
     ...aligned,
     aligns: "planes",
     summary: "Moves the images of a field onto one of them: timepoints, or channels.",
-    definition: `${search} Found on one channel (of a stack its middle slice), applied to all; pixels from outside are 0. \`linear\` interpolates in float32 (32-bit integers, float64: float64), rounded half to even.`,
+    definition: `${search} Found on one channel (of a stack its middle slice), applied to all as by translate, 0 outside.`,
     source:
       "Kuglin, Hines 1975; Guizar-Sicairos et al., Optics Letters 33(2), 2008; skimage.registration.phase_cross_correlation",
     conflict: (p): Conflict | undefined =>
@@ -58,9 +58,9 @@ export const alignment = {
       channel: channel("Channel that shifts are found on; over channels the one that the others move to."),
       maxShift,
       interpolation: optional(
-        oneOf("nearest", "linear"),
-        "linear",
-        "nearest moves by whole pixels, which keeps values as they are.",
+        oneOf("nearest", "linear", "cubic"),
+        "cubic",
+        "nearest moves by whole pixels, which keeps values as they are; linear blurs, cubic the least.",
       ),
     },
   },

@@ -63,6 +63,7 @@ constexpr std::pair<const char*, OpKind> kOps[] = {
     {"align", OpKind::kAlign},
     {"canvas", OpKind::kCanvas},
     {"place", OpKind::kPlace},
+    {"move", OpKind::kMove},
 };
 constexpr std::pair<const char*, StackOp> kProjections[] = {{"max", StackOp::kMax},
                                                             {"min", StackOp::kMin},
@@ -95,6 +96,9 @@ constexpr std::pair<const char*, Blend> kBlends[] = {
     {"linear", Blend::kLinear}, {"none", Blend::kNone}, {"max", Blend::kMax}};
 constexpr std::pair<const char*, Placing> kPlacings[] = {{"nearest", Placing::kNearest},
                                                          {"linear", Placing::kLinear}};
+
+constexpr std::pair<const char*, Spline> kSplines[] = {{"linear", Spline::kLinear},
+                                                       {"cubic", Spline::kCubic}};
 
 std::vector<double> NumbersOf(const Napi::Object& o, const char* key) {
   const auto a = o.Get(key).As<Napi::Array>();
@@ -134,6 +138,7 @@ Instruction InstructionFrom(const Napi::Object& o) {
   if (const auto s = StringOf(o, "blend"); !s.empty()) op.blend = OneOf(s, kBlends, "blend");
   if (const auto s = StringOf(o, "placing"); !s.empty())
     op.placing = OneOf(s, kPlacings, "placing");
+  if (const auto s = StringOf(o, "spline"); !s.empty()) op.spline = OneOf(s, kSplines, "spline");
   op.view = IntOr(o, "view", -1);
   op.part = IntOr(o, "part", 0);
   if (const auto s = StringOf(o, "projection"); !s.empty())

@@ -19,6 +19,7 @@
 #include "image.h"
 #include "ops/label.h"
 #include "ops/mosaic.h"
+#include "ops/translate.h"
 #include "zarr/array.h"
 #include "zarr/plane_reader.h"
 
@@ -42,6 +43,7 @@ enum class OpKind : uint8_t {
   kCentroids,  // points in the middle of them
   kAlign,      // `in` into aligner `resource` as the job's image
   kCanvas,     // out = zeros, `dtype`, of the size of the job's mosaic `mosaic`
+  kMove,       // out = `in`, moved to where mosaic `mosaic` has its one image, by `spline`
   kPlace,      // `in` onto canvas inputs[0], as image `image` of mosaic `mosaic`
 };
 
@@ -92,6 +94,7 @@ struct Instruction {
   int image = -1;
   Blend blend = Blend::kLinear;
   Placing placing = Placing::kNearest;
+  Spline spline = Spline::kCubic;
   int part = 0;  // of the job: whose rows, sums and display range these are (kMeasure, kWriteImage)
   std::vector<Column> columns;
 };

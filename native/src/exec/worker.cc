@@ -58,6 +58,8 @@ std::string TimingName(const Instruction& op) {
     case OpKind::kCanvas:
     case OpKind::kPlace:
       return "place";
+    case OpKind::kMove:
+      return "move";
   }
   return "?";
 }
@@ -439,6 +441,9 @@ void Executor::Worker::Execute(const Instruction& op, const Job& job, JobResult&
       break;
     case OpKind::kPlace:
       PlaceOnCanvas(op, job);
+      break;
+    case OpKind::kMove:
+      Move(op, job);
       break;
   }
 }

@@ -77,6 +77,7 @@ class Executor::Worker {
   void Centroids(const Instruction& op, JobResult& result);
   void Align(const Instruction& op, const Job& job);
   void Canvas(const Instruction& op, const Job& job);
+  void Move(const Instruction& op, const Job& job);
   void PlaceOnCanvas(const Instruction& op, const Job& job);
   void MakeThumbnail(const Instruction& op, JobResult& result);
   void Function(const Instruction& op, const Job& job);

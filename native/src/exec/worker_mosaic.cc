@@ -23,4 +23,11 @@ void Executor::Worker::PlaceOnCanvas(const Instruction& op, const Job& job) {
              plane(op.in), op.blend, op.placing, 0, 0, plane(op.inputs.at(0)));
 }
 
+void Executor::Worker::Move(const Instruction& op, const Job& job) {
+  const MosaicPlan& mosaic = job.mosaics.at(static_cast<size_t>(op.mosaic));
+  const Plane in = plane(op.in);
+  Translate(in, mosaic.y.at(0), mosaic.x.at(0), op.spline, Outside::kZero,
+            Allocate(op.out, in.dtype, in.height, in.width));
+}
+
 }  // namespace tilecast
