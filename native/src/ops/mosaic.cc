@@ -89,10 +89,7 @@ class Placer {
   template <class V>
   const V* Row(int64_t y, Interval x, std::vector<V>& memory) {
     memory.resize(static_cast<size_t>(x.end - x.begin));
-    const double from_y = static_cast<double>(y) - rows_.at;
-    const double from_x = static_cast<double>(x.begin) - columns_.at;
-    const auto y0 = static_cast<int64_t>(std::floor(from_y));
-    const auto x0 = static_cast<int64_t>(std::floor(from_x));
+    const int64_t y0 = y - rows_.begin(), x0 = x.begin - columns_.begin();
     const T* upper = image_.row<T>(y0);
     const auto n = static_cast<int64_t>(memory.size());
     if (!interpolated_) {
@@ -101,8 +98,9 @@ class Placer {
       return memory.data();
     }
     const T* lower = image_.row<T>(std::min(y0 + 1, image_.height - 1));
-    const W fy = static_cast<W>(from_y - static_cast<double>(y0));
-    const W fx = static_cast<W>(from_x - static_cast<double>(x0));
+    // The same in every part of a canvas, however it is divided.
+    const W fy = static_cast<W>(static_cast<double>(rows_.begin()) - rows_.at);
+    const W fx = static_cast<W>(static_cast<double>(columns_.begin()) - columns_.at);
     for (int64_t i = 0; i < n; ++i) {
       const int64_t a = x0 + i, b = std::min(a + 1, image_.width - 1);
       const W left = static_cast<W>(upper[a]) * (1 - fy) + static_cast<W>(lower[a]) * fy;

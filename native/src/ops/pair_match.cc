@@ -9,6 +9,7 @@
 
 #include "ops/fft.h"
 #include "ops/gaussian.h"
+#include "ops/histogram.h"
 
 namespace tilecast {
 namespace {
@@ -69,9 +70,14 @@ void FilterWindow(const Plane& in, int64_t y, int64_t x, const Plane& out) {
   memory.resize(static_cast<size_t>((bottom - top) * (right - left)));
   const Plane filtered = PackedPlane(memory.data(), DType::kF32, bottom - top, right - left);
   GaussianLaplace(Part(in, top, left, filtered.height, filtered.width), kSigma, filtered);
+  // Where an image is even, rounding leaves a pattern that is the same everywhere.
+  const MinMax range = Range(Part(in, top, left, filtered.height, filtered.width));
+  const auto least = static_cast<float>(4e-6 / (kSigma * kSigma) *
+                                        std::max(std::abs(range.min), std::abs(range.max)));
   for (int64_t row = 0; row < out.height; ++row) {
     const float* from = filtered.row<float>(y - top + row) + (x - left);
-    std::copy(from, from + out.width, out.row<float>(row));
+    float* to = out.row<float>(row);
+    for (int64_t i = 0; i < out.width; ++i) to[i] = std::abs(from[i]) > least ? from[i] : 0;
   }
 }
 
