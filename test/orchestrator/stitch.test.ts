@@ -12,10 +12,15 @@ import { compile } from "../../lib/orchestrator/compile.js";
 import { type Pipeline, pipeline } from "../../lib/orchestrator/pipeline.js";
 import { run } from "../../lib/orchestrator/run.js";
 import { openPlate } from "../../lib/plates/index.js";
+import { DiskStore } from "../../lib/stores/index.js";
 import { alignmentsOf, farthest, runOver, states } from "../helpers/alignments.js";
 import { temporaryFolders } from "../helpers/folder.js";
-import { type MosaicPlateOptions, mosaicPlate } from "../helpers/mosaic-plate.js";
+import { type MosaicField, type MosaicPlateOptions, mosaicPlate } from "../helpers/mosaic-plate.js";
+import { phenixPlate } from "../helpers/phenix-plate.js";
 import { pixels, runJson, storeDigests, table } from "../helpers/results.js";
+import { needsData, shared } from "../helpers/shared.js";
+import { hash } from "../helpers/small-plate.js";
+import { writeTiff } from "../helpers/tiff.js";
 
 const folder = temporaryFolders();
 type Stitch = Parameters<typeof op.stitch>[0];
@@ -116,6 +121,67 @@ describe("places of fields", () => {
       expect(Math.hypot(p.y - p.expected.y, p.x - p.expected.x)).toBeLessThan(5 * Math.SQRT2 + 1);
     }
     expect(states(only(found)).used).toBe(2); // the upper with the lower ones
+  });
+});
+
+describe("stage positions", () => {
+  const scaleOf = (out: string) => {
+    const text = readFileSync(join(out, "plate.ome.zarr/A/1/0/zarr.json"), "utf8");
+    const { attributes } = JSON.parse(text) as {
+      attributes: {
+        ome: { multiscales: { datasets: { coordinateTransformations: { scale: number[] }[] }[] }[] };
+      };
+    };
+    return attributes.ome.multiscales[0]?.datasets[0]?.coordinateTransformations[0]?.scale.slice(-2);
+  };
+
+  test.each([1, 2])(
+    "place fields, y upwards, in pixels of the size that there is (binned %i times)",
+    async (factor) => {
+      const root = join(folder(), "plate");
+      const planes = phenixPlate(root, { wells: [[1, 1]], fields: 4, channels: ["DAPI"] });
+      const out = join(folder(), "out");
+      const p = pipeline("s").step("all", ...(factor > 1 ? [op.bin({ factor })] : []), op.stitch());
+      const report = await run(p, await openPlate(root), { out, threads: 1 });
+      expect(report.outcome).toBe("complete");
+      const um = 0.29688 * factor;
+      const far = Math.round(640 / um);
+      const { data, shape } = await pixels(out, "A/1/0/0");
+      expect(shape).toEqual([1, far + 12 / factor, far + 16 / factor]);
+      const width = far + 16 / factor;
+      const corners = [0, far, far * width, far * width + far].map((i) => data[i]);
+      expect(corners).toEqual(planes.map((q) => q.value));
+      for (const size of scaleOf(out) ?? []) expect(size).toBeCloseTo(um, 9);
+    },
+  );
+});
+
+describe("cells of a real image, cut into fields with noise of their own", () => {
+  const root = shared("data", "human-cells");
+
+  needsData(root, "human-cells");
+
+  test("are put together again", async () => {
+    await using store = new DiskStore(root as string);
+    for (const name of ["d0", "d1", "d2"]) {
+      const { pixels: cells } = await store.readImage(`AS_09125_050116030001_D03f00${name}.tif`);
+      const at = folder();
+      const truth: MosaicField[] = [];
+      for (let site = 1; site <= 4; site++) {
+        const y = site > 2 ? 224 - (hash(site, 1) % 12) : hash(site, 1) % 6;
+        const x = site % 2 === 0 ? 224 - (hash(site, 2) % 12) : hash(site, 2) % 6;
+        truth.push({ well: "A01", site, y, x });
+        writeTiff(join(at, "plate", `cells_A01_s${site}_w1.tif`), {
+          width: 280,
+          height: 280,
+          dtype: "uint8",
+          value: (u, v) => Math.min(255, (cells[(y + v) * 512 + x + u] as number) + (hash(site, u, v) % 5)),
+        });
+      }
+      const out = join(at, "out");
+      await run(stitch(), await openPlate(join(at, "plate")), { out, threads: 2 });
+      expect(farthest(only(alignmentsOf(out)), truth), name).toBeLessThan(0.2);
+    }
   });
 });
 

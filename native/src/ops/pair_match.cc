@@ -6,10 +6,10 @@
 #include <array>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 
 #include "ops/fft.h"
 #include "ops/gaussian.h"
-#include "ops/histogram.h"
 
 namespace tilecast {
 namespace {
@@ -20,6 +20,8 @@ constexpr double kSigma = 1.5;
 // The filter reaches so far (GaussianLaplace). Nearer than kEdge px to an image's edge its result
 // says more of the boundary than of the image, and would match other boundaries.
 constexpr int64_t kReach = 6, kEdge = 4;
+// Of the greatest value: less is the filter's rounding, whose pattern is the same everywhere.
+constexpr float kRounding = 2e-6f;
 // Fewer rows or columns in common say nothing.
 constexpr int64_t kLeastOverlap = 8;
 constexpr size_t kPeaks = 5;
@@ -48,6 +50,31 @@ std::pair<Plane, Plane> Overlap(const Plane& a, const Plane& b, int64_t y, int64
           Part(b, std::max<int64_t>(-y, 0), std::max<int64_t>(-x, 0), height, width)};
 }
 
+// out(float32) = in - its least value, so that an even image is 0 and what the filter leaves of it
+// too; returns the greatest value of out.
+float FromDarkest(const Plane& in, const Plane& out) {
+  return Visit(in.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    T least = std::numeric_limits<T>::max();
+    for (int64_t y = 0; y < in.height; ++y) {
+      const T* from = in.row<T>(y);
+      for (int64_t x = 0; x < in.width; ++x) least = from[x] < least ? from[x] : least;
+    }
+    float greatest = 0;
+    for (int64_t y = 0; y < in.height; ++y) {
+      const T* from = in.row<T>(y);
+      float* to = out.row<float>(y);
+      for (int64_t x = 0; x < in.width; ++x) {
+        const auto v =
+            static_cast<float>(static_cast<double>(from[x]) - static_cast<double>(least));
+        to[x] = v;
+        greatest = v > greatest ? v : greatest;
+      }
+    }
+    return greatest;
+  });
+}
+
 int64_t Ramp(int64_t height, int64_t width) {
   return std::clamp<int64_t>(std::min(height, width) / 8, 1, 16);
 }
@@ -66,14 +93,13 @@ void FilterWindow(const Plane& in, int64_t y, int64_t x, const Plane& out) {
   const int64_t top = std::max<int64_t>(y - kReach, 0), left = std::max<int64_t>(x - kReach, 0);
   const int64_t bottom = std::min(y + out.height + kReach, in.height);
   const int64_t right = std::min(x + out.width + kReach, in.width);
+  const int64_t height = bottom - top, width = right - left;
   static thread_local std::vector<float> memory;
-  memory.resize(static_cast<size_t>((bottom - top) * (right - left)));
-  const Plane filtered = PackedPlane(memory.data(), DType::kF32, bottom - top, right - left);
-  GaussianLaplace(Part(in, top, left, filtered.height, filtered.width), kSigma, filtered);
-  // Where an image is even, rounding leaves a pattern that is the same everywhere.
-  const MinMax range = Range(Part(in, top, left, filtered.height, filtered.width));
-  const auto least = static_cast<float>(4e-6 / (kSigma * kSigma) *
-                                        std::max(std::abs(range.min), std::abs(range.max)));
+  memory.resize(static_cast<size_t>(2 * height * width));
+  const Plane dark = PackedPlane(memory.data(), DType::kF32, height, width);
+  const Plane filtered = PackedPlane(memory.data() + height * width, DType::kF32, height, width);
+  const float least = kRounding * FromDarkest(Part(in, top, left, height, width), dark);
+  GaussianLaplace(dark, kSigma, filtered);
   for (int64_t row = 0; row < out.height; ++row) {
     const float* from = filtered.row<float>(y - top + row) + (x - left);
     float* to = out.row<float>(row);
