@@ -20,7 +20,10 @@ function sources(folder: string, extensions: RegExp): SourceFile[] {
   }
   return names
     .map((name) => `${folder}/${name.replaceAll("\\", "/")}`)
-    .filter((path) => extensions.test(path) && !/(^|\/)(node_modules|dist|build|__pycache__|third_party)\//.test(path))
+    .filter(
+      (path) =>
+        extensions.test(path) && !/(^|\/)(node_modules|dist|build|__pycache__|third_party)\//.test(path),
+    )
     .map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }));
 }
 
