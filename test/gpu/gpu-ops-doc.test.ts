@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // docs/gpu-ops.md says which ops a GPU applies and how closely; written from the tests' own bounds: `vitest -u` renews it.
 
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { native } from "../../lib/native.js";
@@ -32,6 +33,25 @@ function agreement(name: string, dtypes: RegExp): string {
   return texts.length > 0 ? texts.join(", ") : "CPU";
 }
 
+/** Ops on masks and labels have a test of their own, which takes only the CPU's bits for an answer. */
+const labelTest = join(import.meta.dirname, "label-ops.test.ts");
+const labelText = existsSync(labelTest) ? readFileSync(labelTest, "utf8") : "";
+
+/** Ops with a row for GPUs, by what holds them to it. */
+function opsWithRows() {
+  const rows = native().listOps();
+  const tried = new Set(opCases.map((c) => c.op.name));
+  const gpu = rows.filter((row) => row.gpu).map((row) => row.name);
+  const rest = gpu.filter((name) => !tried.has(name));
+  const labels = rest.filter((name) => labelText.includes(`"${name}"`));
+  return {
+    tried: gpu.filter((name) => tried.has(name)),
+    labels,
+    untried: rest.filter((name) => !labels.includes(name)),
+    cpu: rows.filter((row) => !row.gpu).map((row) => row.name),
+  };
+}
+
 const head = `# Ops on a GPU
 
 Written by test/gpu/gpu-ops-doc.test.ts from the bounds that test/gpu/ops.test.ts holds every op to, on odd sizes, edge values, NaN and
@@ -58,24 +78,22 @@ integers: CPU.
 `;
 
 test("docs/gpu-ops.md is what the tests hold ops to", async () => {
-  const rows = native().listOps();
-  const tried = new Set(opCases.map((c) => c.op.name));
+  const ops = opsWithRows();
   const line = (name: string) =>
     `| ${[name, ...columns.map(([, dtypes]) => agreement(name, dtypes))].join(" | ")} |`;
   const names = columns.map(([name]) => name);
   const table = [
     `| op | ${names.join(" | ")} |`,
     `| --- | ${names.map(() => "---").join(" | ")} |`,
-    ...rows.filter((row) => row.gpu && tried.has(row.name)).map((row) => line(row.name)),
+    ...ops.tried.map(line),
   ];
-  const cpu = rows.filter((row) => !row.gpu).map((row) => row.name);
-  const text = `${head}${table.join("\n")}\n${projections}## On the CPU\n\n${cpu.join(", ")}.\n`;
+  const labels = ops.labels.length > 0 ? `\nOn masks and labels, equal: ${ops.labels.join(", ")}.\n` : "";
+  const text = `${head}${table.join("\n")}\n${labels}${projections}## On the CPU\n\n${ops.cpu.join(", ")}.\n`;
   await expect(text).toMatchFileSnapshot(join(import.meta.dirname, "../../docs/gpu-ops.md"));
 });
 
-test("every op with a row for GPUs is held to a bound", () => {
-  const rows = native().listOps();
-  const tried = new Set(opCases.map((c) => c.op.name));
-  expect(rows.filter((row) => row.gpu && !tried.has(row.name)).map((row) => row.name)).toEqual([]);
-  expect([...tried].filter((name) => !rows.some((row) => row.gpu && row.name === name))).toEqual([]);
+test("every op with a row for GPUs is held to a bound, and every op with a bound has a row", () => {
+  const { tried, untried } = opsWithRows();
+  expect(untried).toEqual([]);
+  expect([...new Set(opCases.map((c) => c.op.name))].filter((name) => !tried.includes(name))).toEqual([]);
 });
