@@ -282,7 +282,9 @@ async function checkRows(what: What, planes: readonly Uint8Array[], name: string
   });
   what.images.forEach((dtype, k) => {
     const got = rows.intensities[k] as Float64Array;
-    const image = new Float32Array(dtype === "float32" ? (planes[k + 1] as Uint8Array).slice().buffer : 0);
+    const image = new Float32Array(
+      dtype === "float32" ? (planes[k + 1] as Uint8Array).slice().buffer : new ArrayBuffer(0),
+    );
     const greatest = image.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
     (want.intensities[k] as Float64Array).forEach((value, i) => {
       const object = Math.floor(i / 4);
