@@ -16,7 +16,7 @@ export interface ChannelDescription {
 export interface SourceDescription {
   readonly id: string;
   readonly name: string;
-  /** An image is shown without a plate around it; its one well is called A01. */
+  /** An image is shown without a plate around it; its one well is that of the file's name, or A01. */
   readonly kind: "plate" | "image";
   readonly role: "input" | "output";
   /** The run that reads or writes it, if any. */
