@@ -50,6 +50,9 @@ async function prepare({ options, folder, say }) {
 
 const ms = ({ median, min, max }) => `${median.toFixed(0)} ms (${min.toFixed(0)}..${max.toFixed(0)})`;
 
+const course = (mb) =>
+  `${mb[0].toFixed(0)} at first, ${mb.at(-1).toFixed(0)} at last, ${Math.max(...mb).toFixed(0)} at most`;
+
 function pageNotes({ page, noPage }) {
   if (page === undefined) return noPage === undefined ? [] : [`The page was not measured: ${noPage}.`];
   const { starts, frames, run } = page;
@@ -59,7 +62,7 @@ function pageNotes({ page, noPage }) {
       (f) =>
         `Panning ${f.what}: ${f.perSecond.toFixed(1)} frames/s, 95 % of them within ${f.p95.toFixed(0)} ms, longest ${f.longest.toFixed(0)} ms; the page's thread was busy for 50 ms and more ${f.longTasks} times, ${f.longTaskMs.toFixed(0)} ms together; its scripts ran for ${f.scriptS.toFixed(2)} s since it was opened. Renderer: ${f.renderer}.`,
     ),
-    `A run of ${run.planes} planes in ${run.wells} wells with the page open: ${run.tiles} tiles told to the page in ${run.seconds.toFixed(1)} s, ${(run.tiles / run.seconds).toFixed(0)} tiles/s. Memory of the process: ${run.processMb.map((m) => m.toFixed(0)).join(", ")} MB (at tiles ${run.at.join(", ")}); JavaScript heap of the page: ${run.heapMb.map((m) => m.toFixed(0)).join(", ")} MB.`,
+    `A run of ${run.planes} planes in ${run.wells} wells with the page open: ${run.tiles} tiles told to the page in ${run.seconds.toFixed(1)} s, ${(run.tiles / run.seconds).toFixed(0)} tiles/s. Memory of the process, MB: ${course(run.processMb)}; JavaScript heap of the page: ${course(run.heapMb)}.`,
   ];
 }
 

@@ -112,7 +112,7 @@ const absent: ReadonlySet<string | undefined> = new Set([
  * Files of this machine are opened, and small ones read, at once: a turn through the pool of threads costs ten times as much as the call itself. Those of
  * a slow disk or of a file server are not, since the whole gateway would wait: after a call that took long, for a while.
  */
-const slow = { fromMs: 3, forMs: 2000, untilMs: 0 };
+const slow = { fromMs: 10, forMs: 2000, untilMs: 0 };
 const atOnceBytes = 2 ** 20;
 
 const isQuick = () => performance.now() >= slow.untilMs;
