@@ -28,6 +28,8 @@ export interface MosaicPlateOptions {
   /** Light lost at the corners. Default 0. */
   readonly shading?: number;
   readonly channels?: number;
+  /** Of a stack; each has a third less light than the one before. Default: no stack. */
+  readonly slices?: number;
   readonly timepoints?: number;
   /** Moves the whole field with time, px. */
   readonly drift?: (timepoint: number) => { readonly y: number; readonly x: number };
@@ -101,6 +103,7 @@ export function mosaicPlate(root: string, options: MosaicPlateOptions = {}): Mos
     noise = 10,
     shading = 0,
     channels = 1,
+    slices = 0,
     timepoints = 1,
     drift = () => ({ y: 0, x: 0 }),
     channelShift = () => ({ y: 0, x: 0 }),
@@ -122,20 +125,23 @@ export function mosaicPlate(root: string, options: MosaicPlateOptions = {}): Mos
           if (withhold(well, site, channel)) continue;
           const own = channelShift(channel);
           const clean = draw(blobs, at.y + moved.y + own.y, at.x + moved.x + own.x, height, width);
-          const folder = timepoints > 1 ? join(root, `TimePoint_${t}`) : root;
-          mkdirSync(folder, { recursive: true });
-          writeTiff(join(folder, `demo_${well}_s${site}_w${channel}.tif`), {
-            width,
-            height,
-            dtype: "uint16",
-            value: (x, y) => {
-              const r = ((2 * x) / width - 1) ** 2 + ((2 * y) / height - 1) ** 2;
-              const light = ((clean[y * width + x] as number) * (1 - (shading * r) / 2)) / channel;
-              const random =
-                hash(well.charCodeAt(0), well.charCodeAt(2), site, channel, t, y * width + x) / 2 ** 32;
-              return Math.max(0, Math.round(light + noise * (2 * random - 1)));
-            },
-          });
+          for (let z = Math.min(1, slices); z <= slices; z++) {
+            const folders = [...(timepoints > 1 ? [`TimePoint_${t}`] : []), ...(z > 0 ? [`ZStep_${z}`] : [])];
+            const folder = join(root, ...folders);
+            mkdirSync(folder, { recursive: true });
+            writeTiff(join(folder, `demo_${well}_s${site}_w${channel}.tif`), {
+              width,
+              height,
+              dtype: "uint16",
+              value: (x, y) => {
+                const i = y * width + x;
+                const r = ((2 * x) / width - 1) ** 2 + ((2 * y) / height - 1) ** 2;
+                const light = (clean[i] as number) * (1 - (shading * r) / 2) * (2 / 3) ** Math.max(0, z - 1);
+                const random = hash(well.charCodeAt(0), well.charCodeAt(2), site, channel, t, z, i) / 2 ** 32;
+                return Math.max(0, Math.round(light / channel + noise * (2 * random - 1)));
+              },
+            });
+          }
         }
       }
     }

@@ -40,6 +40,25 @@ async function failure(source: string, options: object = {}) {
 }
 
 describe("a user's function", () => {
+  test("before a stitch is called for what is aligned too, with that field's components", async () => {
+    const { root, out, module } = make(
+      `export default function ({ data, components }, out) {
+        if (components.well !== "A01" || ![1, 2].includes(components.site)) throw new Error(JSON.stringify(components));
+        for (let i = 0; i < data.length; i++) out[i] = components.site;
+      }`,
+      { sites: 2 },
+    );
+    const p = pipeline("p").step("mine", op.javascript({ module }), op.stitch({ overlap: 50, columns: 2 }));
+    const report = await go(p, root, out);
+    expect(report.failures).toEqual([]);
+    const { data, shape } = await pixels(out, "A/1/0/0");
+    expect(shape).toEqual([1, 48, 96]);
+    // Even fields match nothing: they lie on the grid and fade into each other.
+    expect([data[0], data[95]]).toEqual([1, 2]);
+    expect(data[47]).toBeGreaterThan(1.4);
+    expect(data[47]).toBeLessThan(1.6);
+  });
+
   test("gets the plane, its shape, dtype, components and parameters, and fills the result", async () => {
     const { root, out, module } = make(
       `export function invert({ data, shape, dtype, components, params }, out) {

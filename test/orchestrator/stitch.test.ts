@@ -337,6 +337,34 @@ describe("a run that stitches", () => {
     expect(report.timings.map((t) => t.op)).toEqual(expect.arrayContaining(["align", "place", "flat_field"]));
   });
 
+  test("stitches every slice of a stack by its middle one, or the stack's projection", async () => {
+    const slices = await runOver(folder(), { slices: 3, noise: 0 }, stitch());
+    expect(farthest(only(slices.found), slices.fields)).toBeLessThan(0.1);
+    const stack = await pixels(slices.out, "A/1/0/0");
+    const projected = pipeline("p")
+      .step("project", op.maxProject())
+      .step("stitch", op.stitch({ overlap: 20 }));
+    const max = await runOver(folder(), { slices: 3, noise: 0 }, projected);
+    expect(only(max.found).images).toEqual(only(slices.found).images);
+    const image = await pixels(max.out, "A/1/0/0");
+    const [, depth, height = 0, width = 0] = stack.shape;
+    expect([depth, ...image.shape]).toEqual([3, 1, height, width]);
+    // The first slice is the brightest.
+    expect(Array.from(image.data)).toEqual(Array.from(stack.data).slice(0, height * width));
+  });
+
+  test("may take another channel's image before the stitch", async () => {
+    const p = pipeline("s")
+      .step("raw", op.convert({ dtype: "float32" }))
+      .step("all", op.subtract({ image: { step: "raw", channel: 2 } }), op.stitch({ overlap: 20 }));
+    const { found, fields, report, out } = await runOver(folder(), { channels: 2, noise: 0 }, p);
+    expect(report.failures).toEqual([]);
+    expect(farthest(only(found), fields)).toBeLessThan(0.1);
+    const { data, shape } = await pixels(out, "A/1/0/0");
+    expect(shape[0]).toBe(2);
+    expect(Array.from(data).reduce((a, b) => Math.max(a, b))).toBeGreaterThan(100);
+  });
+
   test("lists every field's place in positions.csv", async () => {
     const { out, found } = await stitched({ wells: ["A01", "B01"] });
     const [head, ...lines] = readFileSync(join(out, "positions.csv"), "utf8").trimEnd().split("\n");
