@@ -412,6 +412,8 @@ export interface NativeFunctionCall {
   readonly dtype: DType;
   readonly outDtype: DType;
   readonly job: number;
+  /** Of the job: the plane that the image is of, or the first of those. */
+  readonly source: number;
 }
 
 /** One executor (native/src/exec/executor.h). */

@@ -556,7 +556,7 @@ class Compiler {
         );
         const dtype = spec.result(input.dtype, op.parameters);
         s.value = builder.emit(
-          { op: "function", stage, in: input.reg, resource, dtype },
+          { op: "function", stage, in: input.reg, resource, dtype, sources: [builder.sourceOf(s)] },
           dtype,
           input.height,
           input.width,

@@ -3,6 +3,7 @@
 
 import { Worker } from "node:worker_threads";
 import type { NativeFunctionCall, NativeRunner, NativeTilePool } from "../native.js";
+import type { PlaneRef } from "../plates/plate.js";
 import type { Job, Plan } from "./plan.js";
 
 /** What a worker is told of each call; it maps the pool itself, so no pixel is sent. */
@@ -43,6 +44,7 @@ export class FunctionHost {
       this.runner.completeCall(call.id, "the run was stopped");
       return;
     }
+    const { well, site, channel, timepoint } = job.sources[call.source] as PlaneRef;
     const worker = this.#idle.pop() ?? this.#start();
     this.#calls.set(worker, call.id);
     const message: FunctionMessage = {
@@ -50,7 +52,7 @@ export class FunctionHost {
       module: resource.module,
       export: resource.export,
       params: resource.params,
-      components: { well: job.well, site: job.site, channel: job.channels[0] ?? 0, timepoint: job.timepoint },
+      components: { well, site, channel, timepoint },
     };
     worker.postMessage(message);
   }

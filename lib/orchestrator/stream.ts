@@ -111,6 +111,13 @@ export class ProgramBuilder {
     return this.sources.push(plane) - 1;
   }
 
+  /** Number of the stream's plane, or of the first of those that it was made of. */
+  sourceOf(s: Stream): number {
+    return this.sources.findIndex(
+      (p) => p.channel === s.channel && p.site === s.site && p.timepoint === s.timepoint,
+    );
+  }
+
   /** Number of the stream's part of the job. */
   part(s: Stream): number {
     const at = this.parts.findIndex(

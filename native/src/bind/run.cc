@@ -294,6 +294,7 @@ class Runner : public Napi::ObjectWrap<Runner> {
             o.Set("dtype", std::string(DTypeName(c.image.dtype)));
             o.Set("outDtype", std::string(DTypeName(c.out_dtype)));
             o.Set("job", static_cast<double>(c.job->index));
+            o.Set("source", static_cast<double>(c.source));
           }
           f.Call({o});
         });

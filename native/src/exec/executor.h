@@ -84,6 +84,7 @@ struct FunctionCall {
   Plane image;
   DType out_dtype = DType::kF32;
   const Job* job = nullptr;
+  int source = -1;  // of the job: the plane that the image is of, or the first of those
   // Filled by the host before Complete().
   bool failed = false;
   std::string message;

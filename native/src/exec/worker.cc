@@ -369,6 +369,7 @@ void Executor::Worker::Function(const Instruction& op, const Job& job) {
   call.image = in;
   call.out_dtype = op.dtype;
   call.job = &job;
+  if (!op.sources.empty()) call.source = op.sources[0];
   context_.on_call(&call);
   std::unique_lock lock(call.mutex);
   call.done.wait(lock, [&] { return call.finished; });
