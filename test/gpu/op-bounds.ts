@@ -228,7 +228,23 @@ const levels: readonly OpCase[] = [
   { op: { name: "equalize" }, dtypes: small, bound: ulp(4) },
 ];
 
+const grey = ["erode", "dilate", "open", "close", "topHat", "blackTopHat"] as const;
+const footprints: readonly [Readonly<Record<string, number>>, readonly DType[]][] = [
+  [{ radius: 0 }, ["uint16"]],
+  [{ radius: 1 }, all],
+  [{ radius: 6 }, ["uint16", "float32"]],
+  [{ height: 3, width: 3 }, all],
+  [{ height: 4, width: 7 }, ["uint16", "float32"]],
+  [{ height: 1, width: 1 }, ["uint8"]],
+  [{ height: 140, width: 3000 }, ["uint16"]],
+];
+const morphology: readonly OpCase[] = footprints.flatMap(([footprint, dtypes]) =>
+  grey.map((name): OpCase => ({ op: { name, arguments: footprint }, dtypes, bound: equal })),
+);
+
 export const opCases: readonly OpCase[] = [
+  ...morphology,
+  { op: { name: "erode", arguments: { radius: 40 } }, dtypes: ["uint8"], bound: equal },
   ...values,
   ...images,
   ...conversions,
