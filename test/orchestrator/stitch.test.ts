@@ -418,6 +418,26 @@ describe("a run that stitches", () => {
     expect(report.failures[0]?.path).toMatch(/demo_A01_s2_w1\.tif$/);
   });
 
+  test("fails a well with a field that could not be read when the plate was opened", async () => {
+    const at = folder();
+    const root = join(at, "plate");
+    mosaicPlate(root, { wells: ["A01", "B01"] });
+    truncateSync(join(root, "demo_A01_s2_w1.tif"), 3);
+    const report = await run(stitch(), await openPlate(root), { out: join(at, "out"), threads: 2 });
+    expect(report.outcome).toBe("incomplete");
+    expect(report.wells.map((w) => [w.well, w.status])).toEqual([
+      ["A01", "failed"],
+      ["B01", "done"],
+    ]);
+    expect(report.failures.map((f) => [f.well, f.site, f.code])).toEqual([
+      ["A01", 2, "ERR_PLANE_UNREADABLE"],
+    ]);
+    expect(alignmentsOf(join(at, "out")).map((a) => [a.well, a.images.length])).toEqual([
+      ["A01", 3],
+      ["B01", 4],
+    ]);
+  });
+
   test("can be cancelled while places are looked for", async () => {
     const abort = new AbortController();
     const root = join(folder(), "plate");
