@@ -9,8 +9,8 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <cstring>
 #include <string_view>
-#include <vector>
 
 #include "error.h"
 

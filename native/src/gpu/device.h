@@ -8,6 +8,8 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "gpu/dawn_library.h"
 #include "gpu/engine.h"
@@ -53,6 +55,8 @@ class Device {
   void WaitForIdle();
   // Lets the device get on with what it has put off: freeing memory.
   void Tick();
+  // For what callbacks write that are called at the latest when the device is released.
+  void KeepUntilReleased(std::shared_ptr<void> what) { kept_.push_back(std::move(what)); }
 
  private:
   void OpenInstance();
@@ -76,6 +80,7 @@ class Device {
   // Dawn's callbacks write them, the last ones while the device is released.
   std::atomic<bool> lost_{false};
   std::atomic<int64_t> imports_alive_{0};
+  std::vector<std::shared_ptr<void>> kept_;
 };
 
 }  // namespace tilecast::gpu

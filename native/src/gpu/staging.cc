@@ -15,6 +15,8 @@ constexpr uint64_t kMostFreeBytes = uint64_t{512} << 20;
 
 StagingPool::~StagingPool() {
   for (const auto& staging : all_) device_.f.BufferRelease(staging->buffer);
+  // A mapping that is under way ends with the device, and says so to its Staging.
+  device_.KeepUntilReleased(std::make_shared<decltype(all_)>(std::move(all_)));
 }
 
 void StagingPool::PutFree(Staging* staging) {
