@@ -69,7 +69,7 @@ const builds = {
   tsan: {
     folder: "build/tsan",
     sanitize: "thread",
-    filter: ["-sf=*pool_*_test.cc,*exec*_test.cc,*thread*_test.cc"],
+    filter: ["-sf=*pool_*_test.cc,*exec*_test.cc,*thread*_test.cc,*gpu_engine_test.cc"],
   },
 };
 const sanitizerEnv = {
@@ -77,7 +77,7 @@ const sanitizerEnv = {
   ASAN_OPTIONS: "abort_on_error=0:detect_leaks=1:detect_stack_use_after_return=0:strict_string_checks=1",
   UBSAN_OPTIONS: "print_stacktrace=1:halt_on_error=1",
   // The pool's tests fork children that make threads of their own.
-  TSAN_OPTIONS: "halt_on_error=1:second_deadlock_stack=1:die_after_fork=0",
+  TSAN_OPTIONS: `halt_on_error=1:second_deadlock_stack=1:die_after_fork=0:suppressions=${join(root, "native/tests/tsan.supp")}`,
 };
 
 async function nativeTests({ folder, sanitize, filter }) {

@@ -2,18 +2,21 @@
 // The GPU engine on SwiftShader: what goes in comes out right, by every way, and what fails says
 // so.
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <numeric>
+#include <cstdlib>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "gpu/encode.h"
 #include "gpu_support.h"
 #include "pool_support.h"
+#include "shm/tile_pool.h"
 
 namespace tilecast::gpu {
 namespace {
@@ -121,6 +124,79 @@ TEST_CASE("gpu: a slot whose memory was replaced is imported anew") {
   }
   CHECK(engine->stats().stale_imports == 8);
   engine->Forget(slots.memory().base);
+}
+
+TEST_CASE("gpu: a pool's slot that was handed over is not written any more") {
+  constexpr uint32_t kWords = 5000;
+  const auto pool = TilePool::Create(kWords * 4, 2);
+  const auto engine = OpenEngine();
+  engine->Register(MemoryOf(*pool));
+  const auto words = [&](const Loan& loan) {
+    return reinterpret_cast<uint32_t*>(pool->data(loan.slot));
+  };
+  std::vector<std::vector<uint32_t>> kept;  // what readers saw
+  std::vector<const uint32_t*> handed;      // what they map
+  for (uint32_t round = 0; round < 4; ++round) {
+    const Loan from = pool->LoanBlocking(nullptr), to = pool->LoanBlocking(nullptr);
+    Fill(words(from), kWords, round);
+    Request request{testing::TripleRecipe(kWords, {3}),
+                    {testing::WordPlane(words(from), kWords)},
+                    {testing::WordPlane(words(to), kWords)}};
+    engine->Run(request);
+    testing::ExpectTriple(words(from), words(to), kWords, {3});
+    const PoolExport made = pool->Export(to);
+    if (!made.copied) {
+      const int fd = shm_open(("/" + made.name).c_str(), O_RDONLY, 0);
+      REQUIRE(fd >= 0);
+      void* const seen = mmap(nullptr, kWords * 4, PROT_READ, MAP_SHARED, fd, 0);
+      REQUIRE(seen != MAP_FAILED);
+      close(fd);
+      handed.push_back(static_cast<const uint32_t*>(seen));
+      kept.emplace_back(handed.back(), handed.back() + kWords);
+    }
+    CHECK(pool->HandOver(made.name));
+    pool->Release(to);
+    pool->Release(from);
+  }
+  for (size_t n = 0; n < handed.size(); ++n) {
+    CHECK(std::equal(kept[n].begin(), kept[n].end(), handed[n]));
+    munmap(const_cast<uint32_t*>(handed[n]), kWords * 4);
+  }
+  CHECK(engine->stats().bytes_up == 0);
+  if (!handed.empty()) CHECK(engine->stats().stale_imports >= 2);
+  engine->Forget(pool->base());
+}
+
+TEST_CASE("gpu: a process may exit while requests are in flight") {
+  testing::UseSoftwareAdapter();
+  constexpr const char* kChild = "TILECAST_TEST_GPU_EXIT";
+  if (std::getenv(kChild) == nullptr) {
+    char self[4096] = {};
+    REQUIRE(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+    const std::string command =
+        std::string(kChild) + "=1 exec '" + self + "' -tc='gpu: a process may exit*' > /dev/null";
+    const int status = std::system(command.c_str());
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 7);
+    return;
+  }
+  static const auto engine = OpenEngine();
+  for (uint32_t t = 0; t < 4; ++t) {
+    std::thread([t] {
+      std::vector<uint32_t> in(50'000), out(50'000);
+      Request request{testing::TripleRecipe(50'000, {3 + t, 5}),
+                      {testing::WordPlane(in.data(), 50'000)},
+                      {testing::WordPlane(out.data(), 50'000)}};
+      try {
+        for (;;) engine->Run(request);
+      } catch (const Error&) {
+        // Closed: the process is ending, and waits for nobody.
+        for (;;) pause();
+      }
+    }).detach();
+  }
+  while (engine->stats().requests < 50) std::this_thread::yield();
+  std::exit(7);
 }
 
 TEST_CASE("gpu: an output may lie where its input does") {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -16,11 +17,16 @@
 
 namespace tilecast::gpu::testing {
 
-// SwiftShader of Debian's package chromium-common, unless the environment has another one. Dawn is
-// found in the node_modules above the test program; a build elsewhere needs TILECAST_DAWN. Before
-// the first engine.
+// SwiftShader as browsers bring it (test/helpers/swiftshader.ts has the same places), unless the
+// environment has another driver. Dawn is found in the node_modules above the test program; a build
+// elsewhere needs TILECAST_DAWN. Before the first engine.
 inline void UseSoftwareAdapter() {
-  setenv("VK_ICD_FILENAMES", "/usr/lib/chromium/vk_swiftshader_icd.json", 0);
+  for (const char* manifest : {"/usr/lib/chromium/vk_swiftshader_icd.json",
+                               "/usr/lib/chromium-browser/vk_swiftshader_icd.json",
+                               "/usr/lib64/chromium-browser/vk_swiftshader_icd.json",
+                               "/opt/google/chrome/vk_swiftshader_icd.json"}) {
+    if (access(manifest, R_OK) == 0) setenv("VK_ICD_FILENAMES", manifest, 0);
+  }
 }
 
 inline std::shared_ptr<Engine> OpenEngine(EngineOptions options = {}) {
