@@ -45,9 +45,9 @@ const std::map<std::string_view, Bound> kBounds = {
     {"divide", {.ulps = 2.5, .steps = 1}},
     {"convert", {.ulps = 1}},
     {"rescale", {.ulps = 2, .of_image = true, .steps = 1}},
-    {"gamma", {.ulps = 64}},
+    {"gamma", {.ulps = 512}},
     {"anscombe", {.ulps = 4}},
-    {"normalize", {.ulps = 2.5}},
+    {"normalize", {.ulps = 2.5, .steps = 1}},
     {"subtractBackground", {.ulps = 1, .of_image = true}},
     {"flatField", {.ulps = 2.5}},
     {"sobel", {.ulps = 4}},
@@ -57,8 +57,10 @@ const std::map<std::string_view, Bound> kBounds = {
     {"unsharp", {.ulps = 16, .of_image = true}},
     {"differenceOfGaussians", {.ulps = 16, .of_image = true}},
     {"laplaceOfGaussian", {.ulps = 24, .of_image = true}},
-    {"bin", {.ulps = 2, .of_image = true}},
-    {"resize", {.ulps = 8, .of_image = true, .steps = 1}},
+    {"bilateral", {.ulps = 32, .of_image = true}},
+    {"bin", {.ulps = 16, .of_image = true}},
+    {"resize", {.ulps = 12, .of_image = true, .steps = 1}},
+    {"equalize", {.ulps = 4}},
 };
 
 Bound BoundOf(std::string_view op) {
@@ -71,7 +73,13 @@ Bound BoundOf(std::string_view op) {
 using Argument = std::pair<std::string_view, std::variant<double, std::string_view>>;
 using Arguments = std::vector<Argument>;
 
-// Several for each op; one without an entry runs with its defaults.
+// What parameters without a default get where an op has no entry below.
+const std::map<std::string_view, double> kUsual = {
+    {"sigma", 1.2},  {"range", 60},    {"radius", 2},     {"height", 3}, {"width", 5},
+    {"distance", 2}, {"threshold", 9}, {"factor", 2},     {"block", 7},  {"value", 7.5},
+    {"low", 1.0},    {"high", 2.2},    {"percentile", 30}};
+
+// Several for each op.
 const std::map<std::string_view, std::vector<Arguments>> kArguments = {
     {"add", {{{"value", 7.5}}, {{"value", -3.0}, {"dtype", "uint8"}}, {{"dtype", "uint16"}}}},
     {"subtract", {{{"value", 7.5}}, {{"value", 3.0}, {"dtype", "int16"}}, {{"dtype", "uint8"}}}},
@@ -95,11 +103,7 @@ const std::map<std::string_view, std::vector<Arguments>> kArguments = {
     {"flatField", {{}, {{"background", 9.5}}}},
     {"normalize", {{}, {{"low", 2.0}, {"high", 98.0}, {"dtype", "uint8"}, {"outHigh", 255.0}}}},
     {"gaussian", {{{"sigma", 0.8}}, {{"sigma", 2.3}}}},
-    {"box", {{{"height", 3.0}, {"width", 5.0}}}},
     {"median", {{{"radius", 1.0}}, {{"radius", 2.0}}}},
-    {"unsharp", {{{"sigma", 1.2}}}},
-    {"differenceOfGaussians", {{{"low", 1.0}, {"high", 2.2}}}},
-    {"laplaceOfGaussian", {{{"sigma", 1.5}}}},
     {"erode", {{{"radius", 2.0}}, {{"height", 3.0}, {"width", 7.0}}}},
     {"dilate", {{{"radius", 2.0}}, {{"height", 3.0}, {"width", 7.0}}}},
     {"open", {{{"radius", 2.0}}, {{"height", 3.0}, {"width", 7.0}}}},
@@ -108,8 +112,6 @@ const std::map<std::string_view, std::vector<Arguments>> kArguments = {
     {"blackTopHat", {{{"radius", 2.0}}, {{"height", 3.0}, {"width", 7.0}}}},
     {"adaptiveThreshold",
      {{{"block", 5.0}, {"method", "mean"}}, {{"block", 7.0}, {"offset", 2.0}}}},
-    {"findPeaks", {{{"threshold", 10.0}, {"distance", 2.0}}}},
-    {"expandLabels", {{{"distance", 2.5}}}},
     {"filterLabels", {{{"minArea", 3.0}}, {{"clearBorder", 1.0}}}},
     {"crop", {{{"y", 0.0}, {"x", 0.0}, {"height", 1.0}, {"width", 1.0}}}},
     {"rotate", {{{"turn", "90"}}, {{"turn", "180"}}, {{"turn", "270"}}}},
@@ -128,6 +130,12 @@ std::vector<OpArguments> ArgumentsOf(const OpRow& row) {
   std::vector<OpArguments> all;
   for (const Arguments& set : sets) {
     OpArguments a(row);
+    for (const OpParameter& p : row.parameters) {
+      const auto usual = kUsual.find(p.name);
+      if (found == kArguments.end() && !p.fallback && !p.optional && usual != kUsual.end()) {
+        a.Set(p.name, usual->second);
+      }
+    }
     for (const auto& [name, value] : set) {
       const auto parameter = std::find_if(row.parameters.begin(), row.parameters.end(),
                                           [&](const OpParameter& p) { return p.name == name; });

@@ -3,14 +3,15 @@
 #include "gpu/dawn_library.h"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <system_error>
+#include <type_traits>
 
 #include "error.h"
 
@@ -43,12 +44,15 @@ std::string Choose(const std::string& wanted, std::string& why_not) {
     why_not = "no npm package has it for this platform";
     return {};
   }
-  std::error_code ignored;
-  std::filesystem::path folder = std::filesystem::canonical(info.dli_fname, ignored).parent_path();
-  for (;; folder = folder.parent_path()) {
-    const auto file = folder / "node_modules" / package / kFile;
-    if (std::filesystem::exists(file, ignored)) return file.string();
-    if (folder == folder.parent_path()) break;
+  // Not std::filesystem: its symbols are newer than the oldest libstdc++ that a release runs on.
+  char* const resolved = realpath(info.dli_fname, nullptr);
+  std::string folder = resolved == nullptr ? info.dli_fname : resolved;
+  std::free(resolved);
+  while (!folder.empty()) {
+    folder.resize(std::min(folder.rfind('/'), folder.size()));  // empty at the root
+    const std::string file = folder + "/node_modules/" + package + "/" + kFile;
+    if (access(file.c_str(), R_OK) == 0) return file;
+    if (folder.find('/') == std::string::npos) break;
   }
   why_not = "no node_modules/" + package + " above " + info.dli_fname;
   return {};
