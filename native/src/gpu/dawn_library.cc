@@ -50,7 +50,8 @@ std::string Choose(const std::string& wanted, std::string& why_not) {
   std::free(resolved);
   while (!folder.empty()) {
     folder.resize(std::min(folder.rfind('/'), folder.size()));  // empty at the root
-    const std::string file = folder + "/node_modules/" + package + "/" + kFile;
+    std::string file = folder;
+    file.append("/node_modules/").append(package).append("/").append(kFile);
     if (access(file.c_str(), R_OK) == 0) return file;
     if (folder.find('/') == std::string::npos) break;
   }

@@ -2,6 +2,9 @@
 // Pipelines and bind groups, kept by what they are made of.
 #include "gpu/pipelines.h"
 
+#include <array>
+#include <bit>
+#include <utility>
 #include <vector>
 
 #include "error.h"
@@ -21,9 +24,9 @@ std::string Brief(std::string message) {
   return message;
 }
 
-template <class T>
-void Append(std::string& key, const T& value) {
-  key.append(reinterpret_cast<const char*>(&value), sizeof(value));
+void Append(std::string& key, uint64_t value) {
+  const auto bytes = std::bit_cast<std::array<char, sizeof(value)>>(value);
+  key.append(bytes.data(), bytes.size());
 }
 
 }  // namespace
@@ -94,6 +97,7 @@ Pipelines::Compilation Pipelines::Compile(const std::string& wgsl, const std::st
     }
   }
   if (module != nullptr) f.ShaderModuleRelease(module);
+  made.error = Brief(std::move(made.error));
   ++compiled_;
   return made;
 }
@@ -118,9 +122,9 @@ dawn::ComputePipeline Pipelines::Compiled(const std::string& pass, const std::st
 dawn::BindGroup Pipelines::Group(const std::string& layout, std::span<const Binding> bindings) {
   const Layout& of = LayoutOf(layout);
   key_.clear();
-  Append(key_, of.group);
+  Append(key_, reinterpret_cast<uintptr_t>(of.group));
   for (const Binding& b : bindings) {
-    Append(key_, b.buffer);
+    Append(key_, reinterpret_cast<uintptr_t>(b.buffer));
     Append(key_, b.offset);
     Append(key_, b.bytes);
   }

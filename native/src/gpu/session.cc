@@ -89,6 +89,7 @@ void Session::Resolve(Ticket& ticket) {
   }
   ticket.buffers.assign(recipe.buffers.size(), {});
   std::vector<dawn::Buffer> shared;
+  shared.reserve(prepared.shared.size());
   for (const uint64_t bytes : prepared.shared) shared.push_back(Borrow(ticket, bytes));
   for (size_t i = 0; i < recipe.buffers.size(); ++i) {
     const gpu::Buffer& b = recipe.buffers[i];
