@@ -315,6 +315,8 @@ export interface NativeJob {
   }[];
   /** One entry a part of the job: its rows' leading fields, with the trailing comma. */
   readonly rowPrefixes: readonly string[];
+  /** The same for rows of planes.csv, whose next field is the step. */
+  readonly planePrefixes: readonly string[];
   /** Small files written before the job's results. */
   readonly files: readonly { readonly path: string; readonly text: string }[];
 }
@@ -331,6 +333,8 @@ export interface NativeJobResult {
     readonly offset?: number;
   };
   readonly rows: string;
+  /** Rows of planes.csv. */
+  readonly planeRows: string;
   /** As the job's `rowPrefixes`: rows, sums of each column over them, display range of the written image. */
   readonly parts: readonly {
     readonly objects: number;

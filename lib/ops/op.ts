@@ -2,8 +2,8 @@
 // Constructors of ops: `op.gaussian({ sigma: 1.5 })` is plain, checked, frozen data.
 
 import { TilecastError } from "../errors.js";
+import type { Feature, PlaneFeature } from "./families/features.js";
 import { dtypeOfKind } from "./families/flow.js";
-import type { Feature } from "./families/segmentation.js";
 import { checkParameters } from "./parameter.js";
 import { type OpName, type ParametersOf, specOf, table } from "./table.js";
 
@@ -32,7 +32,7 @@ function make<N extends OpName>(name: N, given: unknown): Op<N> {
 }
 
 type Constructors = {
-  readonly [N in Exclude<OpName, "measure">]: Record<never, never> extends ParametersOf<N>
+  readonly [N in Exclude<OpName, "measure" | "measurePlane">]: Record<never, never> extends ParametersOf<N>
     ? (parameters?: ParametersOf<N>) => Op<N>
     : (parameters: ParametersOf<N>) => Op<N>;
 } & {
@@ -41,6 +41,11 @@ type Constructors = {
     features?: readonly Feature[],
     options?: Omit<ParametersOf<"measure">, "features">,
   ) => Op<"measure">;
+  /** One row of planes.csv a plane: `op.measurePlane(["focus_laplacian", "saturated"])`. */
+  readonly measurePlane: (
+    features?: readonly PlaneFeature[],
+    options?: Omit<ParametersOf<"measurePlane">, "features">,
+  ) => Op<"measurePlane">;
 };
 
 function build(): Constructors {
@@ -48,8 +53,10 @@ function build(): Constructors {
   for (const name of Object.keys(table) as OpName[]) {
     all[name] = (given?: unknown) => make(name, given);
   }
-  all.measure = (features?: readonly Feature[], options?: object) =>
-    make("measure", { ...options, ...(features === undefined ? {} : { features }) });
+  for (const name of ["measure", "measurePlane"] as const) {
+    all[name] = (features?: readonly string[], options?: object) =>
+      make(name, { ...options, ...(features === undefined ? {} : { features }) });
+  }
   all.flatField = (given?: Record<string, unknown>) => {
     const made = make("flatField", given);
     const { image, from } = made.parameters;

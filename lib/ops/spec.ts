@@ -14,7 +14,8 @@ export const families = {
   intensity: "Arithmetic and intensity",
   filters: "Smoothing and detail",
   morphology: "Morphology",
-  segmentation: "Segmentation and measurement",
+  segmentation: "Segmentation",
+  measurement: "Measurement",
   geometry: "Geometry",
   alignment: "Registration and stitching",
   flow: "Saving, functions of yours",
@@ -54,6 +55,8 @@ export interface OpSpec {
   readonly aligns?: "sites" | "planes";
   /** It is the native op of the same name (native/src/exec/op_rows_*.cc), which gets these parameters. */
   readonly native?: readonly string[];
+  /** It looks at a whole z stack, and gives as many planes. */
+  readonly stack?: true;
   /** It gives a mask of what is above a level of the whole plane, found by this method (native/src/exec/program.h). */
   readonly threshold?: "value" | "otsu" | "triangle" | "li" | "yen";
   /** What is wrong with the parameters together. */

@@ -8,6 +8,7 @@ import { flow } from "./families/flow.js";
 import { geometry } from "./families/geometry.js";
 import { illumination } from "./families/illumination.js";
 import { intensity } from "./families/intensity.js";
+import { measurement } from "./families/measurement.js";
 import { morphology } from "./families/morphology.js";
 import { projections } from "./families/projections.js";
 import { segmentation } from "./families/segmentation.js";
@@ -21,6 +22,7 @@ export const table = {
   ...filters,
   ...morphology,
   ...segmentation,
+  ...measurement,
   ...geometry,
   ...alignment,
   ...flow,

@@ -2,7 +2,7 @@
 // Compiles op.measure: which images it measures on, and the columns of the table.
 
 import { TilecastError } from "../errors.js";
-import type { Feature } from "../ops/families/segmentation.js";
+import { columnsOf, type Feature, isImageFeature, isPairFeature } from "../ops/families/features.js";
 import type { Op } from "../ops/op.js";
 import type { ImageSource } from "../ops/parameter.js";
 import type { Plate } from "../plates/plate.js";
@@ -10,22 +10,15 @@ import { findImage } from "./image-source.js";
 import type { Program } from "./plan.js";
 import type { Place, ProgramBuilder, Stream, Value } from "./stream.js";
 
-/** Columns of the table, the union over all chains. */
+/** Columns of the table, the union over all chains: what they show, of which images by suffix (none, one, two). */
 export interface MeasureColumns {
-  readonly columns: { readonly name: string; readonly kind: string; readonly suffix: string }[];
+  readonly columns: { readonly name: string; readonly kind: string; readonly suffixes: readonly string[] }[];
 }
 
-const parts: Partial<Record<Feature, readonly string[]>> = {
-  centroid: ["centroid_y", "centroid_x"],
-  bbox: ["bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"],
-};
-
-function isIntensity(feature: Feature): boolean {
-  return feature.endsWith("_intensity");
-}
+const ofShape = (f: Feature): boolean => !isImageFeature(f) && !isPairFeature(f);
 
 /** Named images: one unnamed (""), or by column suffix. */
-function sourcesOf(intensity: unknown): [string, ImageSource][] {
+export function sourcesOf(intensity: unknown): [string, ImageSource][] {
   if (intensity === undefined) return [["", {}]];
   if (typeof intensity === "string") return [["", intensity]];
   const o = intensity as Record<string, ImageSource> | { step?: string; channel?: number | string };
@@ -56,7 +49,15 @@ export function applyMeasure(
   }
   s.measured = true;
   const wanted = op.parameters.features as readonly Feature[];
-  const sources = wanted.some(isIntensity) ? sourcesOf(op.parameters.intensity) : [];
+  const sources = wanted.every(ofShape) ? [] : sourcesOf(op.parameters.intensity);
+  const pair = wanted.find(isPairFeature);
+  if (pair !== undefined && sources.length < 2) {
+    throw new TilecastError(
+      "ERR_PIPELINE",
+      `step "${place.step}": measure: "${pair}" compares two images; name them in "intensity", such as { a: { channel: 1 }, b: { channel: 2 } }`,
+      { argument: "intensity" },
+    );
+  }
   const images = sources.map(([suffix, source]) => ({
     suffix,
     value: findImage(
@@ -66,25 +67,28 @@ export function applyMeasure(
       "labels are",
     ),
   }));
-  const add = (name: string, kind: string, suffix: string) => {
-    if (!table.columns.some((c) => c.name === name)) table.columns.push({ name, kind, suffix });
+  const mine = new Set<string>();
+  const add = (kind: string, ...suffixes: string[]) => {
+    const name = [kind, ...suffixes.filter(Boolean)].join("_");
+    if (!table.columns.some((c) => c.name === name)) table.columns.push({ name, kind, suffixes });
+    mine.add(name);
   };
-  const mine = new Set<string>(["label"]);
-  add("label", "label", "");
-  for (const feature of wanted) {
-    if (isIntensity(feature)) continue;
-    for (const kind of parts[feature] ?? [feature]) {
-      add(kind, kind, "");
-      mine.add(kind);
+  const kindsOf = (which: (f: Feature) => boolean) =>
+    wanted.filter(which).flatMap((f) => columnsOf[f] ?? [f]);
+  add("label");
+  for (const kind of kindsOf(ofShape)) add(kind);
+  for (const { suffix } of images) for (const kind of kindsOf(isImageFeature)) add(kind, suffix);
+  for (const [i, a] of images.entries()) {
+    for (const b of images.slice(i + 1)) {
+      for (const kind of kindsOf(isPairFeature)) add(kind, a.suffix, b.suffix);
     }
   }
-  for (const { suffix } of images) {
-    for (const feature of wanted.filter(isIntensity)) {
-      const name = suffix === "" ? feature : `${feature}_${suffix}`;
-      add(name, feature, suffix);
-      mine.add(name);
-    }
-  }
+  const texture = op.parameters as {
+    textureLevels: number;
+    textureDistance: number;
+    textureRange?: readonly [number, number];
+    mandersThreshold: number;
+  };
   builder.run({
     op: "measure",
     stage: place.step,
@@ -93,6 +97,16 @@ export function applyMeasure(
     inputs: images.map((i) => i.value.reg),
     own: [...mine],
     suffixes: images.map((i) => i.suffix),
+    ...(wanted.includes("haralick")
+      ? {
+          texture: {
+            levels: texture.textureLevels,
+            distance: texture.textureDistance,
+            ...(texture.textureRange === undefined ? {} : { range: texture.textureRange }),
+          },
+        }
+      : {}),
+    ...(wanted.includes("manders") ? { threshold: texture.mandersThreshold } : {}),
   });
 }
 
@@ -100,13 +114,10 @@ export function applyMeasure(
 export function fillColumns(programs: readonly Program[], table: MeasureColumns): void {
   for (const instruction of programs.flatMap((p) => p.code)) {
     if (instruction.op !== "measure") continue;
-    instruction.columns = table.columns.map((c) =>
-      instruction.own?.includes(c.name)
-        ? {
-            kind: c.kind,
-            image: c.kind.endsWith("_intensity") ? (instruction.suffixes ?? []).indexOf(c.suffix) : -1,
-          }
-        : { kind: "empty", image: -1 },
-    );
+    instruction.columns = table.columns.map((c) => {
+      if (!instruction.own?.includes(c.name)) return { kind: "empty", image: -1 };
+      const [image = -1, other = -1] = c.suffixes.map((s) => (instruction.suffixes ?? []).indexOf(s));
+      return { kind: c.kind, image, ...(other < 0 ? {} : { other }) };
+    });
   }
 }

@@ -155,7 +155,15 @@ export function compileStitch(
             value.height,
             value.width,
           );
-    return { ...first, plane: null, value: done, results: new Map(), image: null, pending: null };
+    return {
+      ...first,
+      plane: null,
+      value: done,
+      results: new Map(),
+      planesMeasured: new Set(),
+      image: null,
+      pending: null,
+    };
   });
 }
 

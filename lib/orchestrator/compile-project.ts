@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Compiles projections: which streams become one, straight from their files where nothing was done to them yet.
 
-import { TilecastError } from "../errors.js";
-import type { DType } from "../image/dtype.js";
 import type { Projectable } from "../ops/families/projections.js";
 import type { Op } from "../ops/op.js";
 import { specOf } from "../ops/table.js";
 import type { PlaneRef } from "../plates/plate.js";
 import type { Step } from "./pipeline.js";
 import type { Projection } from "./plan.js";
-import { describeStream, type Place, type ProgramBuilder, type Stream } from "./stream.js";
+import { type Place, type ProgramBuilder, requireAlike, type Stream } from "./stream.js";
 
 /** The components that a projection collapses. */
 export function overOf(op: Op, step: Step): readonly Projectable[] {
@@ -45,18 +43,7 @@ export function compileProjection(
   const out: Stream[] = [];
   for (const members of groups.values()) {
     const first = members[0] as Stream;
-    const size = (s: Stream) => (s.plane ?? s.value) as { dtype: DType; height: number; width: number };
-    const { dtype, height, width } = size(first);
-    for (const m of members) {
-      const o = size(m);
-      if (o.dtype !== dtype || o.height !== height || o.width !== width) {
-        throw new TilecastError(
-          "ERR_PIPELINE",
-          `step "${place.step}": ${op.name} would mix ${describeStream(first)}, ${width} x ${height} ${dtype}, with ${describeStream(m)}, ${o.width} x ${o.height} ${o.dtype}`,
-          { argument: op.name },
-        );
-      }
-    }
+    const { dtype, height, width } = requireAlike(op, members, place);
     const result = specOf(op.name).result(dtype, op.parameters);
     // The accumulator of means and sums.
     if (projection === "mean" || projection === "sum") builder.reserve("float64", height, width);
@@ -88,6 +75,7 @@ export function compileProjection(
       plane: null,
       value,
       results: new Map(),
+      planesMeasured: new Set(),
       image: null,
       pending: null,
     });

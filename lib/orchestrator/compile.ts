@@ -12,8 +12,10 @@ import { choosePlanes } from "./choose-planes.js";
 import { type AlignPhase, compileAlignPhase } from "./compile-align.js";
 import { applyNative, changesLabels } from "./compile-apply.js";
 import { applyMeasure, fillColumns, type MeasureColumns } from "./compile-measure.js";
+import { applyMeasurePlane, fillPlaneColumns, type PlaneColumns } from "./compile-measure-plane.js";
 import { compileRegister, compileStitch } from "./compile-mosaic.js";
 import { compileProjection, isProjection, overOf } from "./compile-project.js";
+import { compileStack, isStackOp } from "./compile-stack.js";
 import { ViewCompiler, type ViewWishes } from "./compile-view.js";
 import { namedImages, takesOtherChannels } from "./image-source.js";
 import { layOut, type PendingOutput } from "./layout-plate.js";
@@ -93,6 +95,7 @@ class Compiler {
   readonly #resources = new ResourceTable();
   readonly #flat = new Map<number, readonly Op[]>();
   readonly #measure: MeasureColumns = { columns: [] };
+  readonly #planeColumns: PlaneColumns = [];
   readonly #named: ReturnType<typeof namedImages>;
   readonly #aligns: readonly AlignOp[];
   readonly #alignments: Alignments;
@@ -179,6 +182,7 @@ class Compiler {
     }
     this.#resources.fillEstimates((e, group) => this.#estimateJob(e, group));
     fillColumns(this.#programs, this.#measure);
+    fillPlaneColumns(this.#programs, this.#planeColumns);
 
     const layout = layOut(
       plate,
@@ -195,7 +199,7 @@ class Compiler {
         well: s.well,
         site: s.site,
         timepoint: s.timepoint,
-        z: s.z,
+        z: d.streams.every((x) => x.z === s.z) ? s.z : null,
         channels: [...new Set(d.streams.map((x) => x.channel))].sort((a, b) => a - b),
         sources: d.sources,
         outputs: d.outputs.map((o) => layout.output(o)),
@@ -210,7 +214,12 @@ class Compiler {
             p.timepoint,
             ...(withZ ? [p.z ?? ""] : []),
           ];
-          return { channel: p.channel, rowPrefix: `${cells.join(",")},` };
+          const planeCells = [csvCell(plate.name), p.well, p.site, p.channel, p.timepoint, p.z ?? ""];
+          return {
+            channel: p.channel,
+            rowPrefix: `${cells.join(",")},`,
+            planePrefix: `${planeCells.join(",")},`,
+          };
         }),
         views: d.views,
       };
@@ -223,6 +232,10 @@ class Compiler {
       wells: options.wells ?? plate.wells,
       columns: measured ? [...keys, ...this.#measure.columns.map((c) => c.name)] : [],
       keyColumns: measured ? keys.length : 0,
+      planeColumns:
+        this.#planeColumns.length > 0
+          ? ["plate", "well", "site", "channel", "timepoint", "z_index", "step", ...this.#planeColumns]
+          : [],
       slotBytes: this.#slotBytes,
       unused,
       remarks: layout.remarks,
@@ -268,8 +281,10 @@ class Compiler {
 
   /** Components that are collapsed before `place`, or at all. */
   #collapsed(place: Place | null): Set<string> {
-    const projections = this.#opsBefore(place).filter(({ op }) => isProjection(op));
-    return new Set(projections.flatMap(({ step, op }) => overOf(op, step)));
+    const ops = this.#opsBefore(place);
+    const projections = ops.filter(({ op }) => isProjection(op));
+    const stacks = ops.some(({ op }) => isStackOp(op)) ? ["z_index"] : [];
+    return new Set([...projections.flatMap(({ step, op }) => overOf(op, step)), ...stacks]);
   }
 
   alignPhase(align: AlignOp): AlignPhase {
@@ -406,6 +421,8 @@ class Compiler {
           for (const s of current) checkFit(op, s, place);
           if (isProjection(op)) {
             current = compileProjection(builder, op, overOf(op, step), current, place);
+          } else if (isStackOp(op)) {
+            compileStack(builder, op, current, place);
           } else {
             for (const s of current) this.#apply(builder, op, s, place, planes, all, leaving);
           }
@@ -543,6 +560,18 @@ class Compiler {
           builder.part(s),
         );
         leaving?.views.table(s, builder.part(s), place);
+        return;
+      case "measurePlane":
+        applyMeasurePlane(
+          builder,
+          op,
+          s,
+          input,
+          place,
+          this.plate,
+          this.#named.acrossChannels ? all() : [s],
+          this.#planeColumns,
+        );
         return;
       case "javascript": {
         const resource = this.#resources.id(

@@ -43,6 +43,7 @@ export function nativeJob(
     })),
     ...(job.mosaics.length > 0 ? { mosaics: job.mosaics } : {}),
     rowPrefixes: job.parts.map((p) => p.rowPrefix),
+    planePrefixes: job.parts.map((p) => p.planePrefix),
     files,
   };
 }

@@ -49,6 +49,7 @@ function failure(job: number, error: unknown): NativeJobResult {
       ...(offset === undefined ? {} : { offset }),
     },
     rows: "",
+    planeRows: "",
     parts: [],
     bytesRead: 0,
     bytesWritten: 0,

@@ -81,7 +81,11 @@ export function otherImages(op: Op): { readonly argument: string; readonly sourc
 /** Whether one of the ops takes an image of another channel. */
 export function takesOtherChannels(ops: readonly Op[]): boolean {
   return (
-    ops.some((o) => o.name === "measure" && /"channel"/.test(JSON.stringify(o.parameters.intensity ?? ""))) ||
+    ops.some(
+      (o) =>
+        (o.name === "measure" && /"channel"/.test(JSON.stringify(o.parameters.intensity ?? ""))) ||
+        (o.name === "measurePlane" && /"channel"/.test(JSON.stringify(o.parameters.with ?? ""))),
+    ) ||
     ops.flatMap(otherImages).some(({ source }) => typeof source !== "string" && source.channel !== undefined)
   );
 }

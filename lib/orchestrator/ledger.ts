@@ -23,6 +23,7 @@ interface WellEntry {
   readonly fields: number;
   remaining: number;
   readonly rows: Map<number, string>;
+  readonly planeRows: Map<number, string>;
   readonly parts: Map<number, NativeJobResult["parts"]>;
   readonly failures: FailureReport[];
   readonly thumbnails: Thumbnail[];
@@ -75,6 +76,7 @@ export class Ledger {
         fields: fields.get(well) ?? 0,
         remaining: jobs.length,
         rows: new Map(),
+        planeRows: new Map(),
         parts: new Map(),
         failures: [],
         thumbnails: [],
@@ -195,6 +197,7 @@ export class Ledger {
       this.bytesWritten += result.bytesWritten;
       this.pixels += result.pixels;
       if (result.rows !== "") entry.rows.set(index, result.rows);
+      if (result.planeRows !== "") entry.planeRows.set(index, result.planeRows);
       entry.parts.set(index, result.parts);
       for (const [i, t] of result.thumbnails.entries()) {
         const channel = job.thumbnails[i];
@@ -255,7 +258,11 @@ export class Ledger {
   }
 
   #save(entry: WellEntry): void {
-    const rows = [...entry.rows].sort(([a], [b]) => a - b).map(([, r]) => r);
+    const inOrder = (rows: ReadonlyMap<number, string>) =>
+      [...rows]
+        .sort(([a], [b]) => a - b)
+        .map(([, r]) => r)
+        .join("");
     entry.saved = {
       version: 1,
       well: entry.well,
@@ -277,8 +284,9 @@ export class Ledger {
         })),
     };
     this.#ended.push(entry.saved);
-    this.states.save(entry.saved, rows.join(""), entry.thumbnails);
+    this.states.save(entry.saved, inOrder(entry.rows), inOrder(entry.planeRows), entry.thumbnails);
     entry.rows.clear();
+    entry.planeRows.clear();
     entry.parts.clear();
   }
 

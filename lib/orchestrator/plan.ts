@@ -20,6 +20,8 @@ export interface Instruction {
   inputs?: number[];
   sources?: number[];
   projection?: Projection;
+  /** WeighTiles: by input. */
+  weights?: number[];
   /** Apply: the native op, and what it is given. */
   name?: OpName;
   arguments?: Readonly<Record<string, unknown>>;
@@ -46,7 +48,17 @@ export interface Instruction {
   own?: string[];
   suffixes?: string[];
   /** Measure: one entry a column of the table. */
-  columns?: { kind: string; image: number }[];
+  columns?: { kind: string; image: number; other?: number }[];
+  /** MeasurePlane: one entry a column of planes.csv, and how they are measured. */
+  planeColumns?: { name: string; kind: string; at?: number; image?: number }[];
+  cell?: string;
+  saturation?: number;
+  bins?: number;
+  range?: readonly [number, number];
+  /** Measure: of haralick. */
+  texture?: { levels: number; distance: number; range?: readonly [number, number] };
+  /** Measure, measurePlane: of manders, percent. */
+  threshold?: number;
 }
 
 export interface Program {
@@ -133,8 +145,12 @@ export interface Job {
   readonly mosaics: readonly Mosaic[];
   /** Channels of the thumbnails that it gives when asked, in order. */
   readonly thumbnails: readonly number[];
-  /** Streams that are measured or written: whose rows and sums they are, and what leads each row. */
-  readonly parts: readonly { readonly channel: number; readonly rowPrefix: string }[];
+  /** Streams that are measured or written: whose rows and sums they are, and what leads each row, of an object and of a plane. */
+  readonly parts: readonly {
+    readonly channel: number;
+    readonly rowPrefix: string;
+    readonly planePrefix: string;
+  }[];
   /** Empty in a run without sinks. */
   readonly views: readonly JobView[];
 }
@@ -169,6 +185,8 @@ export interface Plan {
   readonly wells: readonly string[];
   /** Columns of measurements.csv; empty when nothing is measured. */
   readonly columns: readonly string[];
+  /** Columns of planes.csv; empty when no plane is measured. */
+  readonly planeColumns: readonly string[];
   /** How many of `columns` come before those that a job's rows fill (plate, well, ...). */
   readonly keyColumns: number;
   /** Bytes that the largest tile of any job takes, and the most tiles that one job holds at once. */

@@ -77,7 +77,7 @@ function shownColumns(plan: Plan): { name: string; index: number }[] {
   return plan.columns
     .slice(plan.keyColumns)
     .map((name, index) => ({ name, index }))
-    .filter(({ name }) => name !== "label" && !/^(centroid|bbox)_/.test(name));
+    .filter(({ name }) => name !== "label" && !/^(centroid|bbox)_|^orientation$/.test(name));
 }
 
 function contrastOf(states: readonly WellState[]): Contrast[] {
@@ -137,16 +137,23 @@ export function finishRun(end: RunEnd): RunReport {
     writeImage(store, plate, field, contrast);
   }
 
-  if (plan.columns.length > 0) {
+  if (plan.columns.length > 0 || plan.planeColumns.length > 0) {
     const order = new Map(plate.wells.map((w, i) => [w, i]));
     const wells = [...entries.map((e) => e.state.well), ...end.earlier.map((s) => s.well)];
     wells.sort((a, b) => (order.get(a) ?? 0) - (order.get(b) ?? 0));
     // One well after the other: a plate's table need not fit in memory.
-    const parts = function* (): Generator<string | Uint8Array> {
-      yield `${plan.columns.join(",")}\n`;
-      for (const well of wells) yield states.rows(well);
+    const parts = function* (
+      columns: readonly string[],
+      rows: (well: string) => Uint8Array,
+    ): Generator<string | Uint8Array> {
+      yield `${columns.join(",")}\n`;
+      for (const well of wells) yield rows(well);
     };
-    replaceFile(join(out, "measurements.csv"), parts());
+    const table = (name: string, columns: readonly string[], rows: (well: string) => Uint8Array) => {
+      if (columns.length > 0) replaceFile(join(out, name), parts(columns, rows));
+    };
+    table("measurements.csv", plan.columns, (well) => states.rows(well));
+    table("planes.csv", plan.planeColumns, (well) => states.planeRows(well));
   }
 
   if (end.alignments.length > 0) {

@@ -34,6 +34,7 @@ import { WellStates, wellKey } from "./well-state.js";
 const outputs = [
   "plate.ome.zarr",
   "measurements.csv",
+  "planes.csv",
   "positions.csv",
   "run.json",
   "report.html",

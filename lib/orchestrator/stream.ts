@@ -46,6 +46,8 @@ export interface Stream {
   /** Ops carried out so far. */
   position: number;
   measured: boolean;
+  /** Steps in which its plane was measured. */
+  readonly planesMeasured: Set<string>;
   /** Of its label image, once it is labels. */
   labelName: string;
 }
@@ -72,6 +74,7 @@ export function streamOf(plane: PlaneRef): Stream {
     image: null,
     position: 0,
     measured: false,
+    planesMeasured: new Set(),
     labelName: "objects",
   };
 }
@@ -159,6 +162,27 @@ export class ProgramBuilder {
 export function dtypeOf(stream: Stream): DType {
   if (stream.pending !== null) return "uint8";
   return stream.plane?.dtype ?? (stream.value as Value).dtype;
+}
+
+/** What the streams of one stack have in common; throws ERR_PIPELINE when they differ in size or dtype. */
+export function requireAlike(
+  op: Op,
+  members: readonly Stream[],
+  place: Place,
+): { readonly dtype: DType; readonly height: number; readonly width: number } {
+  const first = members[0] as Stream;
+  const size = (s: Stream) => (s.plane ?? s.value) as { dtype: DType; height: number; width: number };
+  const { dtype, height, width } = size(first);
+  for (const m of members) {
+    const o = size(m);
+    if (o.dtype === dtype && o.height === height && o.width === width) continue;
+    throw new TilecastError(
+      "ERR_PIPELINE",
+      `step "${place.step}": ${op.name} would mix ${describeStream(first)}, ${width} x ${height} ${dtype}, with ${describeStream(m)}, ${o.width} x ${o.height} ${o.dtype}`,
+      { argument: op.name },
+    );
+  }
+  return { dtype, height, width };
 }
 
 const nouns: Readonly<Record<TileKind, string>> = { image: "an image", mask: "a mask", labels: "labels" };

@@ -52,12 +52,13 @@ export function wellKey(common: string, planes: readonly PlaneRef[], root: strin
 /** What follows the JSON line in a state file. */
 interface Lengths {
   readonly rowBytes: number;
+  readonly planeRowBytes: number;
   readonly thumbnailBytes: number;
 }
 
 /**
  * The folder of well states: one file a well, replaced by rename, so that a kill never leaves half of one. A file is one line of JSON,
- * then the well's table rows, then its thumbnails (float32 pixels, and a byte a pixel of outline where there is one).
+ * then the well's rows of objects, of planes, then its thumbnails (float32 pixels, and a byte a pixel of outline where there is one).
  */
 export class WellStates {
   readonly dir: string;
@@ -89,15 +90,20 @@ export class WellStates {
     rmSync(this.#file(well), { force: true });
   }
 
-  save(state: WellState, rows: string, thumbnails: readonly Thumbnail[]): void {
+  save(state: WellState, rows: string, planeRows: string, thumbnails: readonly Thumbnail[]): void {
     const bytes = (a: Float32Array | Uint8Array) => Buffer.from(a.buffer, a.byteOffset, a.byteLength);
     const table = Buffer.from(rows);
+    const planes = Buffer.from(planeRows);
     const pictures = Buffer.concat(
       thumbnails.flatMap((t) => [bytes(t.pixels), ...(t.outline === null ? [] : [bytes(t.outline)])]),
     );
-    const lengths: Lengths = { rowBytes: table.length, thumbnailBytes: pictures.length };
+    const lengths: Lengths = {
+      rowBytes: table.length,
+      planeRowBytes: planes.length,
+      thumbnailBytes: pictures.length,
+    };
     const head = Buffer.from(`${JSON.stringify({ ...state, ...lengths })}\n`);
-    replaceFile(this.#file(state.well), [head, table, pictures]);
+    replaceFile(this.#file(state.well), [head, table, planes, pictures]);
   }
 
   /** The well's rows of the table. */
@@ -106,9 +112,15 @@ export class WellStates {
     return body.subarray(0, state.rowBytes);
   }
 
+  /** The well's rows of planes.csv. */
+  planeRows(well: string): Buffer {
+    const { state, body } = this.#open(well);
+    return body.subarray(state.rowBytes, state.rowBytes + state.planeRowBytes);
+  }
+
   thumbnails(well: string): Thumbnail[] {
     const { state, body } = this.#open(well);
-    let at = state.rowBytes;
+    let at = state.rowBytes + state.planeRowBytes;
     const take = (length: number) => {
       const part = Uint8Array.prototype.slice.call(body, at, at + length);
       at += length;
@@ -138,7 +150,8 @@ export class WellStates {
     const end = data.indexOf(10);
     const state = JSON.parse(data.toString("utf8", 0, end)) as WellState & Lengths;
     const body = data.subarray(end + 1);
-    if (body.length !== state.rowBytes + state.thumbnailBytes) throw new Error("the state is not whole");
+    if (body.length !== state.rowBytes + state.planeRowBytes + state.thumbnailBytes)
+      throw new Error("the state is not whole");
     return { state, body };
   }
 }

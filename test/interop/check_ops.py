@@ -21,6 +21,7 @@ import skimage.measure
 import skimage.segmentation
 import tifffile
 import zarr
+from mahotas.features import texture
 from op_catalogue import convert
 
 warnings.filterwarnings("ignore")
@@ -80,6 +81,9 @@ class Chain:
             f["sum"] = lambda s: np.sum(s, axis=0, dtype=CAST.get(s[0].dtype, np.float64))
             self.tiles, self.stacked = [f[name[:-7]](s) for s in self.tiles], False
             self.image = self.tiles
+        elif name == "gaussian3d":
+            smooth = lambda s: ndi.gaussian_filter(np.stack(s).astype(np.float32), (p["sigmaZ"], p["sigma"], p["sigma"]), mode="reflect")
+            self.tiles = [list(smooth(s)) for s in self.tiles]
         elif name == "flatField":
             field = tifffile.imread(p["image"]).astype(np.float32) if "image" in p else illumination(self.plane(), p)
             self.each(lambda a: (a.astype(np.float32) - np.float32(p["background"])) / field)
@@ -98,7 +102,7 @@ class Chain:
             self.each(lambda mask: label(mask, p))
             self.labels = self.tiles
         elif name == "measure":
-            self.rows = [measure(a, i) for a, i in zip(self.labels, self.image)]
+            self.rows = [measure(a, i, p) for a, i in zip(self.labels, self.image)]
         else:
             op_catalogue.apply(self, name, p)
 
@@ -126,13 +130,45 @@ def label(mask, p):
     return skimage.segmentation.relabel_sequential(a)[0].astype(np.int32)
 
 
-def measure(labels, image):
+HARALICK = [
+    "angular_second_moment", "contrast", "correlation", "variance", "inverse_difference_moment", "sum_average", "sum_variance", "sum_entropy",
+    "entropy", "difference_variance", "difference_entropy", "information_1", "information_2",
+]  # fmt: skip
+
+
+def haralick(r, image, p):
+    """mahotas' features of the object's own co-occurrences, mean of the directions that have any."""
+    low, high = p.get("textureRange", (image.min(), image.max()))
+    n = p["textureLevels"]
+    scale = n / (float(high) - float(low)) if high > low else 0.0
+    levels = 1 + np.clip(np.floor((r.image_intensity.astype(np.float64) - float(low)) * scale), 0, n - 1).astype(int)
+    alone = np.pad(np.where(r.image, levels, 0), p["textureDistance"])
+    found = [texture.cooccurence(alone, i, symmetric=True, distance=p["textureDistance"]) for i in range(4)]
+    found = [c for c in found if c[1:, 1:].any()]
+    if not found:
+        return dict.fromkeys((f"texture_{name}" for name in HARALICK), np.nan)
+    values = texture.haralick_features(found, ignore_zeros=True, use_x_minus_y_variance=True, return_mean=True)
+    return {f"texture_{name}": v for name, v in zip(HARALICK, values)}
+
+
+def measure(labels, image, p):
     out = []
     for r in skimage.measure.regionprops(labels, intensity_image=image):
         pixels = image[labels == r.label] if r.area < 2 else image[tuple(r.coords.T)]
         total = int(pixels.astype(np.int64).sum()) if image.dtype.kind in "ui" else float(pixels.astype(np.float64).sum())
+        wide = pixels.astype(np.float64)
+        q1, q2, q3 = np.percentile(wide, [25, 50, 75])
+        spread = dict(std_intensity=wide.std(), lower_quartile_intensity=q1, median_intensity=q2, upper_quartile_intensity=q3)
+        with np.errstate(divide="ignore"):
+            form = np.float64(4 * np.pi * r.area) / np.float64(r.perimeter) ** 2
+        shape = dict(major_axis_length=r.axis_major_length, minor_axis_length=r.axis_minor_length, equivalent_diameter=r.equivalent_diameter_area,
+                     extent=r.extent, form_factor=form, solidity=r.solidity)  # fmt: skip
+        if r.eccentricity > 1e-3:  # a round object points nowhere
+            shape["orientation"] = r.orientation
+        if "haralick" in p["features"]:
+            shape |= haralick(r, image, p)
         out.append(
-            dict(label=r.label, area=r.area, centroid_y=r.centroid[0], centroid_x=r.centroid[1], bbox_y0=r.bbox[0], bbox_x0=r.bbox[1],
+            spread | shape | dict(label=r.label, area=r.area, centroid_y=r.centroid[0], centroid_x=r.centroid[1], bbox_y0=r.bbox[0], bbox_x0=r.bbox[1],
                  bbox_y1=r.bbox[2], bbox_x1=r.bbox[3], integrated_intensity=total, mean_intensity=total / r.area,
                  max_intensity=pixels.max(), min_intensity=pixels.min(), perimeter=r.perimeter, eccentricity=r.eccentricity)
         )  # fmt: skip
@@ -157,9 +193,13 @@ def rows_different(got, want):
     for g, w in zip(got, want):
         for key in g.keys() & w.keys():
             exact = isinstance(w[key], int) or getattr(w[key], "dtype", np.dtype("f8")).kind in "ui"
-            # perimeter and eccentricity: regionprops sums in another order, and a root loses half the digits near 0.
-            close = abs(float(g[key]) - float(w[key])) <= (0 if exact else 1e-6 if key == "eccentricity" else 1e-9 * max(1, abs(float(w[key]))))
-            if not close:
+            value = float(g[key]) if g[key] != "" else np.nan
+            # regionprops and mahotas sum in another order, and a root loses half the digits near 0.
+            if key == "orientation":  # of an axis: half a turn is no difference
+                value = float(w[key]) + (value - float(w[key]) + np.pi / 2) % np.pi - np.pi / 2
+            rooted = key in ("eccentricity", "minor_axis_length", "orientation", "texture_correlation", "texture_information_2")
+            close = abs(value - float(w[key])) <= (0 if exact else 1e-6 if rooted else 1e-9 * max(1, abs(float(w[key]))))
+            if not (close or value == w[key] or (np.isnan(value) and np.isnan(w[key]))):
                 return f"label {w['label']}: {key} is {g[key]} instead of {w[key]}"
     return None
 

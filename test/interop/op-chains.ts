@@ -6,7 +6,13 @@ import { features, type Op, op } from "../../lib/ops/index.js";
 /** Steps by name, or the ops of one step. */
 export type Chain = readonly Op[] | Readonly<Record<string, readonly Op[]>>;
 
-const every = op.measure(features);
+/** What one image is enough for; pairs of images: op-colocalization.test.ts. */
+const every = op.measure(features.filter((f) => !["pearson", "overlap", "manders"].includes(f)));
+const coarse = op.measure(["area", "haralick", "median_intensity"], {
+  textureLevels: 7,
+  textureDistance: 3,
+  textureRange: [12.5, 180],
+});
 
 /** Single planes; `bright` is a value that separates objects from background. */
 export const planeChains = (image: string, bright: number): Record<string, Chain> => ({
@@ -26,7 +32,7 @@ export const planeChains = (image: string, bright: number): Record<string, Chain
     op.gaussian({ sigma: 1 }),
     op.otsu(),
     op.label({ minArea: 20, maxArea: 900, clearBorder: true }),
-    every,
+    coarse,
   ],
   "convert to int16": [op.gaussian({ sigma: 1 }), op.convert({ dtype: "int16" })],
   "convert to uint8": [op.rescale({ scale: 3, offset: -100 }), op.convert({ dtype: "uint8" })],
@@ -41,6 +47,8 @@ export const projections: Record<string, Chain> = {
   "mean projection": [op.meanProject()],
   "sum projection": [op.sumProject()],
   "deviation projection": [op.deviationProject()],
+  "a stack smoothed, then projected": [op.gaussian3d({ sigma: 1.5, sigmaZ: 0.8 }), op.maxProject()],
+  "a stack smoothed widely, then its mean": [op.gaussian3d({ sigma: 0, sigmaZ: 2.3 }), op.meanProject()],
   "best focus": [op.focusProject({ window: 7 })],
 };
 

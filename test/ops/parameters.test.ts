@@ -70,6 +70,9 @@ describe("an op", () => {
       name: "measure",
       parameters: {
         features: ["area", "centroid", "bbox", "integrated_intensity", "mean_intensity", "max_intensity"],
+        textureLevels: 32,
+        textureDistance: 1,
+        mandersThreshold: 15,
       },
     });
     expect(op.flatField({ image: "w{channel}.tif" }).parameters).not.toHaveProperty("from");

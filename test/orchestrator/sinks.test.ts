@@ -404,7 +404,15 @@ test("a plane by its store waits for the job that writes its field's metadata", 
   try {
     hub.begin(plate, plan, join(out, "plate.ome.zarr"), { outcomes: () => [] }, 0);
     const [first, second] = plan.jobs.filter((j) => j.well === "A01");
-    const nothing = { rows: "", parts: [], bytesRead: 0, bytesWritten: 0, pixels: 0, thumbnails: [] };
+    const nothing = {
+      rows: "",
+      planeRows: "",
+      parts: [],
+      bytesRead: 0,
+      bytesWritten: 0,
+      pixels: 0,
+      thumbnails: [],
+    };
     hub.take(second as never, false, { job: 1, ...nothing }, pool);
     hub.flush();
     expect(sink.planes).toEqual([]);

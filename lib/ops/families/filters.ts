@@ -22,6 +22,22 @@ export const filters = {
     native: ["sigma"],
     parameters: { sigma: required(number("px", 0, 4096), "Standard deviation.") },
   },
+  gaussian3d: {
+    ...filter,
+    summary: "Gaussian blur of a z stack, across its slices too.",
+    definition:
+      `float32, as gaussian within each slice, then across slices by sigmaZ; ${reflected}, in z as well. A plane without slices is smoothed within itself. ` +
+      "A job holds all slices of a stack, twice.",
+    source: "scipy.ndimage.gaussian_filter(stack, (sigmaZ, sigma, sigma), mode='reflect', truncate=4)",
+    stack: true,
+    parameters: {
+      sigma: required(number("px", 0, 4096), "Standard deviation within a slice."),
+      sigmaZ: required(
+        number("slices", 0, 4096),
+        "Standard deviation across slices: sigma times the pixel's size over the slices' distance for the same in all directions.",
+      ),
+    },
+  },
   box: {
     ...filter,
     summary: "Mean of a rectangle around each pixel.",

@@ -1,19 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Ops from image to mask to labels to a table.
+// Ops from image to mask to labels.
 
-import {
-  anything,
-  flag,
-  type ImageSource,
-  imageSource,
-  integer,
-  isImageSource,
-  listOf,
-  number,
-  oneOf,
-  optional,
-  required,
-} from "../parameter.js";
+import { anything, flag, imageSource, integer, number, oneOf, optional, required } from "../parameter.js";
 import {
   anyDType,
   type Conflict,
@@ -24,34 +12,8 @@ import {
   mask,
   notFloat64,
   type OpSpec,
-  sameType,
   uint8,
 } from "../spec.js";
-
-/** Features of `op.measure`, in the order of the table's columns; bbox becomes four columns. */
-export const features = [
-  "area",
-  "centroid",
-  "bbox",
-  "integrated_intensity",
-  "mean_intensity",
-  "max_intensity",
-  "min_intensity",
-  "perimeter",
-  "eccentricity",
-] as const;
-export type Feature = (typeof features)[number];
-
-/** One source, or several by column suffix. Strict, since a misspelt key would silently measure another image. */
-function isIntensity(v: unknown): boolean {
-  return (
-    isImageSource(v) ||
-    (typeof v === "object" &&
-      v !== null &&
-      !Array.isArray(v) &&
-      Object.entries(v).every(([suffix, s]) => /^\w+$/.test(suffix) && isImageSource(s)))
-  );
-}
 
 const labelName = anything<string>(
   "name of letters, digits, - and _",
@@ -257,32 +219,5 @@ export const segmentation = {
     source: "skimage.morphology.remove_small_objects, skimage.segmentation.clear_border",
     native: ["minArea", "maxArea", "clearBorder"],
     parameters: { minArea, maxArea, clearBorder, name: newName },
-  },
-  measure: {
-    family: "segmentation",
-    summary: "One table row an object.",
-    definition:
-      "area px; centroid mean of pixel centres (y, x); bbox half-open; integrated intensity an exact sum (int64 or float64), mean = sum / area; " +
-      "perimeter and eccentricity as regionprops.",
-    source: "skimage.measure.regionprops",
-    takes: labels,
-    gives: "same",
-    accepts: ["int32"],
-    result: sameType,
-    parameters: {
-      features: optional(
-        listOf(oneOf(...features)),
-        ["area", "centroid", "bbox", "integrated_intensity", "mean_intensity", "max_intensity"],
-        "What to measure.",
-      ),
-      intensity: optional(
-        anything<ImageSource | Readonly<Record<string, ImageSource>>>(
-          "step name, { step, channel }, or an object of column suffix: step name or { step, channel }",
-          isIntensity,
-        ),
-        undefined,
-        "Images to measure intensities on. Default: the image that the run writes (projected, uncorrected).",
-      ),
-    },
   },
 } as const satisfies Record<string, OpSpec>;

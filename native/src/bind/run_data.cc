@@ -48,11 +48,13 @@ constexpr std::pair<const char*, OpKind> kOps[] = {
     {"read", OpKind::kRead},
     {"project", OpKind::kProject},
     {"projectTiles", OpKind::kProjectRegs},
+    {"weighTiles", OpKind::kWeighRegs},
     {"apply", OpKind::kApply},
     {"threshold", OpKind::kThreshold},
     {"label", OpKind::kLabel},
     {"function", OpKind::kFunction},
     {"measure", OpKind::kMeasure},
+    {"measurePlane", OpKind::kMeasurePlane},
     {"writeImage", OpKind::kWriteImage},
     {"writeLabels", OpKind::kWriteLabels},
     {"thumbnail", OpKind::kThumbnail},
@@ -77,15 +79,72 @@ constexpr std::pair<const char*, ThresholdMethod> kMethods[] = {
     {"triangle", ThresholdMethod::kTriangle},
     {"li", ThresholdMethod::kLi},
     {"yen", ThresholdMethod::kYen}};
+constexpr Column::Kind Texture(Haralick feature) {
+  return static_cast<Column::Kind>(static_cast<int>(Column::Kind::kTexture) +
+                                   static_cast<int>(feature));
+}
 constexpr std::pair<const char*, Column::Kind> kColumns[] = {
-    {"label", Column::Kind::kLabel},          {"area", Column::Kind::kArea},
-    {"centroid_y", Column::Kind::kCentroidY}, {"centroid_x", Column::Kind::kCentroidX},
-    {"bbox_y0", Column::Kind::kBoxY0},        {"bbox_x0", Column::Kind::kBoxX0},
-    {"bbox_y1", Column::Kind::kBoxY1},        {"bbox_x1", Column::Kind::kBoxX1},
-    {"perimeter", Column::Kind::kPerimeter},  {"eccentricity", Column::Kind::kEccentricity},
-    {"empty", Column::Kind::kEmpty},          {"integrated_intensity", Column::Kind::kIntegrated},
-    {"mean_intensity", Column::Kind::kMean},  {"min_intensity", Column::Kind::kMin},
+    {"label", Column::Kind::kLabel},
+    {"area", Column::Kind::kArea},
+    {"centroid_y", Column::Kind::kCentroidY},
+    {"centroid_x", Column::Kind::kCentroidX},
+    {"bbox_y0", Column::Kind::kBoxY0},
+    {"bbox_x0", Column::Kind::kBoxX0},
+    {"bbox_y1", Column::Kind::kBoxY1},
+    {"bbox_x1", Column::Kind::kBoxX1},
+    {"perimeter", Column::Kind::kPerimeter},
+    {"eccentricity", Column::Kind::kEccentricity},
+    {"empty", Column::Kind::kEmpty},
+    {"integrated_intensity", Column::Kind::kIntegrated},
+    {"mean_intensity", Column::Kind::kMean},
+    {"min_intensity", Column::Kind::kMin},
     {"max_intensity", Column::Kind::kMax},
+    {"major_axis_length", Column::Kind::kMajorAxis},
+    {"minor_axis_length", Column::Kind::kMinorAxis},
+    {"orientation", Column::Kind::kOrientation},
+    {"equivalent_diameter", Column::Kind::kEquivalentDiameter},
+    {"extent", Column::Kind::kExtent},
+    {"form_factor", Column::Kind::kFormFactor},
+    {"solidity", Column::Kind::kSolidity},
+    {"std_intensity", Column::Kind::kDeviation},
+    {"lower_quartile_intensity", Column::Kind::kLowerQuartile},
+    {"median_intensity", Column::Kind::kMedian},
+    {"upper_quartile_intensity", Column::Kind::kUpperQuartile},
+    {"texture_angular_second_moment", Texture(Haralick::kAngularSecondMoment)},
+    {"texture_contrast", Texture(Haralick::kContrast)},
+    {"texture_correlation", Texture(Haralick::kCorrelation)},
+    {"texture_variance", Texture(Haralick::kVariance)},
+    {"texture_inverse_difference_moment", Texture(Haralick::kInverseDifferenceMoment)},
+    {"texture_sum_average", Texture(Haralick::kSumAverage)},
+    {"texture_sum_variance", Texture(Haralick::kSumVariance)},
+    {"texture_sum_entropy", Texture(Haralick::kSumEntropy)},
+    {"texture_entropy", Texture(Haralick::kEntropy)},
+    {"texture_difference_variance", Texture(Haralick::kDifferenceVariance)},
+    {"texture_difference_entropy", Texture(Haralick::kDifferenceEntropy)},
+    {"texture_information_1", Texture(Haralick::kInformation1)},
+    {"texture_information_2", Texture(Haralick::kInformation2)},
+    {"pearson", Column::Kind::kPearson},
+    {"overlap", Column::Kind::kOverlap},
+    {"manders_1", Column::Kind::kManders1},
+    {"manders_2", Column::Kind::kManders2},
+};
+constexpr std::pair<const char*, PlaneColumn::Kind> kPlaneColumns[] = {
+    {"empty", PlaneColumn::Kind::kEmpty},
+    {"mean", PlaneColumn::Kind::kMean},
+    {"std", PlaneColumn::Kind::kDeviation},
+    {"min", PlaneColumn::Kind::kMin},
+    {"max", PlaneColumn::Kind::kMax},
+    {"percentile", PlaneColumn::Kind::kPercentile},
+    {"saturated", PlaneColumn::Kind::kSaturated},
+    {"histogram", PlaneColumn::Kind::kHistogram},
+    {"focus_laplacian", PlaneColumn::Kind::kLaplacian},
+    {"focus_brenner", PlaneColumn::Kind::kBrenner},
+    {"focus_tenengrad", PlaneColumn::Kind::kTenengrad},
+    {"focus_variance", PlaneColumn::Kind::kVariance},
+    {"pearson", PlaneColumn::Kind::kPearson},
+    {"overlap", PlaneColumn::Kind::kOverlap},
+    {"manders_1", PlaneColumn::Kind::kManders1},
+    {"manders_2", PlaneColumn::Kind::kManders2},
 };
 constexpr std::pair<const char*, ChunkCodec> kCodecs[] = {{"none", ChunkCodec::kNone},
                                                           {"blosc-lz4", ChunkCodec::kBloscLz4},
@@ -113,6 +172,37 @@ MosaicPlan MosaicFrom(const Napi::Object& o) {
           size("imageWidth"), NumbersOf(o, "y"), NumbersOf(o, "x")};
 }
 
+// [low, high]
+MinMax RangeOf(const Napi::Value& v) {
+  const auto at = [&](uint32_t i) { return v.As<Napi::Array>().Get(i).ToNumber().DoubleValue(); };
+  return {at(0), at(1)};
+}
+
+PlaneMeasurement PlaneMeasurementFrom(const Napi::Object& o, const Napi::Array& columns,
+                                      size_t images) {
+  PlaneMeasurement m;
+  m.cell = StringOf(o, "cell");
+  m.saturation = NumberOr(o, "saturation", 0);
+  m.bins = IntOr(o, "bins", 1);
+  if (const Napi::Value range = o.Get("range"); range.IsArray()) {
+    m.low = RangeOf(range).min;
+    m.high = RangeOf(range).max;
+  }
+  for (uint32_t i = 0; i < columns.Length(); ++i) {
+    const auto c = columns.Get(i).As<Napi::Object>();
+    const PlaneColumn column{OneOf(StringOf(c, "kind"), kPlaneColumns, "column of planes"),
+                             NumberOr(c, "at", 0), IntOr(c, "image", -1)};
+    if ((column.kind >= PlaneColumn::Kind::kPearson) != (column.image >= 0) ||
+        column.image >= static_cast<int>(images) ||
+        (column.kind == PlaneColumn::Kind::kHistogram &&
+         !(column.at >= 0 && column.at < static_cast<double>(m.bins)))) {
+      throw Error(Code::kInvalidArgument, "a column of planes refers to what is not there");
+    }
+    m.columns.push_back(column);
+  }
+  return m;
+}
+
 Instruction InstructionFrom(const Napi::Object& o) {
   Instruction op;
   op.kind = OneOf(StringOf(o, "op"), kOps, "instruction");
@@ -121,6 +211,11 @@ Instruction InstructionFrom(const Napi::Object& o) {
   op.out = IntOr(o, "out", -1);
   op.inputs = IntsOf(o, "inputs");
   op.sources = IntsOf(o, "sources");
+  if (const Napi::Value v = o.Get("weights"); v.IsArray()) {
+    const auto weights = v.As<Napi::Array>();
+    for (uint32_t i = 0; i < weights.Length(); ++i)
+      op.weights.push_back(weights.Get(i).ToNumber().FloatValue());
+  }
   op.a = NumberOr(o, "a", 0);
   op.resource = IntOr(o, "resource", -1);
   op.output = IntOr(o, "output", -1);
@@ -150,14 +245,29 @@ Instruction InstructionFrom(const Napi::Object& o) {
   const double max_area = NumberOr(o, "maxArea", -1);
   if (max_area >= 0 && max_area < 9e15) op.label.max_area = static_cast<int64_t>(max_area);
   op.label.clear_border = o.Get("clearBorder").ToBoolean().Value();
+  if (const Napi::Value v = o.Get("texture"); v.IsObject()) {
+    const auto texture = v.As<Napi::Object>();
+    op.texture.levels = IntOr(texture, "levels", op.texture.levels);
+    op.texture.distance = IntOr(texture, "distance", 1);
+    if (const Napi::Value range = texture.Get("range"); range.IsArray()) {
+      op.texture.range = RangeOf(range);
+    }
+  }
+  if (const Napi::Value v = o.Get("planeColumns"); v.IsArray()) {
+    op.of_plane = PlaneMeasurementFrom(o, v.As<Napi::Array>(), op.inputs.size());
+  }
+  op.manders_percent = NumberOr(o, "threshold", 0);
   if (const Napi::Value v = o.Get("columns"); v.IsArray()) {
     const auto columns = v.As<Napi::Array>();
     for (uint32_t i = 0; i < columns.Length(); ++i) {
       const auto c = columns.Get(i).As<Napi::Object>();
-      op.columns.push_back({OneOf(StringOf(c, "kind"), kColumns, "column"), IntOr(c, "image", -1)});
+      op.columns.push_back({OneOf(StringOf(c, "kind"), kColumns, "column"), IntOr(c, "image", -1),
+                            IntOr(c, "other", -1)});
       const Column& column = op.columns.back();
+      const auto images = static_cast<int>(op.inputs.size());
       if ((column.kind >= Column::Kind::kIntegrated) != (column.image >= 0) ||
-          column.image >= static_cast<int>(op.inputs.size())) {
+          column.compares() != (column.other >= 0) || column.image >= images ||
+          column.other >= images) {
         throw Error(Code::kInvalidArgument, "a column refers to an image that is not there");
       }
     }
@@ -258,6 +368,10 @@ Job JobFrom(const Napi::Object& o) {
   for (uint32_t i = 0; i < prefixes.Length(); ++i) {
     job.row_prefixes.push_back(prefixes.Get(i).As<Napi::String>().Utf8Value());
   }
+  const auto planes = o.Get("planePrefixes").As<Napi::Array>();
+  for (uint32_t i = 0; i < planes.Length(); ++i) {
+    job.plane_prefixes.push_back(planes.Get(i).As<Napi::String>().Utf8Value());
+  }
   const auto files = o.Get("files").As<Napi::Array>();
   for (uint32_t i = 0; i < files.Length(); ++i) {
     const auto f = files.Get(i).As<Napi::Object>();
@@ -321,6 +435,7 @@ Napi::Object ResultObject(Napi::Env env, JobResult& r) {
     return o;
   }
   o.Set("rows", r.rows);
+  o.Set("planeRows", r.plane_rows);
   auto parts = Napi::Array::New(env, r.parts.size());
   for (size_t i = 0; i < r.parts.size(); ++i) {
     const PartResult& p = r.parts[i];

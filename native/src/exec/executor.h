@@ -68,6 +68,7 @@ struct JobResult {
   int64_t page = -1, offset = -1;
   // Set when ok.
   std::string rows;               // CSV lines
+  std::string plane_rows;         // the same, of planes
   std::vector<PartResult> parts;  // as Job::row_prefixes
   std::vector<ThumbnailImage> thumbnails;
   std::vector<ViewResult> views;  // at most one for each kView

@@ -19,6 +19,7 @@
 #include "image.h"
 #include "ops/label.h"
 #include "ops/mosaic.h"
+#include "ops/texture.h"
 #include "ops/translate.h"
 #include "zarr/array.h"
 #include "zarr/plane_reader.h"
@@ -29,12 +30,14 @@ enum class OpKind : uint8_t {
   kRead,         // out = source `source`
   kProject,      // out = projection over `sources`, read one after another
   kProjectRegs,  // out = projection over registers `inputs`
+  kWeighRegs,    // out = sum of `inputs` times `weights`
   kApply,  // out = op `row`(in), with field `resource` or registers `inputs` as its other images
-  kThreshold,   // out = in > T
-  kLabel,       // out = labels of in > T
-  kFunction,    // out = user's function `resource`(in)
-  kMeasure,     // rows of labels `in` over `inputs`
-  kWriteImage,  // `in` to output `output` of the job
+  kThreshold,     // out = in > T
+  kLabel,         // out = labels of in > T
+  kFunction,      // out = user's function `resource`(in)
+  kMeasure,       // rows of labels `in` over `inputs`
+  kMeasurePlane,  // a row of image `in`, compared with `inputs`
+  kWriteImage,    // `in` to output `output` of the job
   kWriteLabels,
   kThumbnail,  // in, and labels inputs[0] when there
   kCollect,    // `in`, reduced by a, into estimator `resource` at the job's index
@@ -62,14 +65,78 @@ struct Column {
     kBoxX1,
     kPerimeter,
     kEccentricity,
+    kMajorAxis,
+    kMinorAxis,
+    kOrientation,
+    kEquivalentDiameter,
+    kExtent,
+    kFormFactor,
+    kSolidity,
     kEmpty,  // a column of another chain's measurement
     kIntegrated,
     kMean,
     kMin,
-    kMax
+    kMax,
+    // From here on in IntensityRow::more.
+    kDeviation,
+    kLowerQuartile,
+    kMedian,
+    kUpperQuartile,
+    kTexture,  // the first of Haralick's features, in their order
+    kPearson = kTexture + kHaralickFeatures,
+    kOverlap,
+    kManders1,
+    kManders2
   };
   Kind kind = Kind::kLabel;
   int image = -1;  // index into the instruction's inputs, for intensities
+  int other = -1;  // the second one, of what compares two
+
+  bool compares() const { return kind >= Kind::kPearson; }
+  // Where in IntensityRow::more it is: what is of one image first, then what compares it with
+  // each of the images.
+  size_t more() const {
+    const int at = static_cast<int>(kind) - static_cast<int>(Kind::kDeviation);
+    return static_cast<size_t>(compares() ? at + kCompared * other : at);
+  }
+  static constexpr int kCompared =
+      static_cast<int>(Kind::kManders2) - static_cast<int>(Kind::kPearson) + 1;
+  static constexpr int kOfOne =
+      static_cast<int>(Kind::kPearson) - static_cast<int>(Kind::kDeviation);
+};
+
+// One column of the table of planes.
+struct PlaneColumn {
+  enum class Kind : uint8_t {
+    kEmpty,
+    kMean,
+    kDeviation,
+    kMin,
+    kMax,
+    kPercentile,  // `at`
+    kSaturated,
+    kHistogram,  // bin `at`
+    kLaplacian,
+    kBrenner,
+    kTenengrad,
+    kVariance,  // variance / mean
+    // Compared with input `image`.
+    kPearson,
+    kOverlap,
+    kManders1,
+    kManders2
+  };
+  Kind kind = Kind::kEmpty;
+  double at = 0;
+  int image = -1;
+};
+
+struct PlaneMeasurement {
+  std::vector<PlaneColumn> columns;
+  std::string cell;  // of the step, as CSV
+  double saturation = 0;
+  int64_t bins = 0;  // of the histogram over low..high
+  double low = 0, high = 0;
 };
 
 struct Instruction {
@@ -79,6 +146,7 @@ struct Instruction {
   int out = -1;
   std::vector<int> inputs;
   std::vector<int> sources;
+  std::vector<float> weights;  // kWeighRegs
   const OpRow* row = nullptr;
   OpArguments arguments;               // of `row`
   StackOp projection = StackOp::kMax;  // kFocus: window a
@@ -97,6 +165,9 @@ struct Instruction {
   Spline spline = Spline::kCubic;
   int part = 0;  // of the job: whose rows, sums and display range these are (kMeasure, kWriteImage)
   std::vector<Column> columns;
+  TextureOptions texture;      // kMeasure
+  double manders_percent = 0;  // kMeasure, kMeasurePlane
+  PlaneMeasurement of_plane;   // kMeasurePlane
 };
 
 struct Program {
@@ -156,6 +227,7 @@ struct Job {
   // One entry a part (a stream that is measured or written): its rows' leading CSV fields, with the
   // trailing comma.
   std::vector<std::string> row_prefixes;
+  std::vector<std::string> plane_prefixes;  // the same for rows of planes
   // Small files that go with the job's results (metadata of the images it is the first to write
   // into), written before anything else.
   std::vector<std::pair<std::string, std::string>> files;

@@ -20,6 +20,8 @@ std::string TimingName(const Instruction& op) {
     case OpKind::kProject:
     case OpKind::kProjectRegs:
       return "project";
+    case OpKind::kWeighRegs:
+      return "weigh_slices";
     case OpKind::kApply: {
       std::string name;
       for (const char c : op.row->name) {
@@ -40,6 +42,8 @@ std::string TimingName(const Instruction& op) {
       return "javascript";
     case OpKind::kMeasure:
       return "measure";
+    case OpKind::kMeasurePlane:
+      return "measure_plane";
     case OpKind::kWriteImage:
     case OpKind::kWriteLabels:
       return "write";
@@ -310,6 +314,13 @@ void Executor::Worker::ProjectRegisters(const Instruction& op) {
   if (loan) GiveBack(*loan);
 }
 
+void Executor::Worker::WeighRegisters(const Instruction& op) {
+  std::vector<Plane> planes;
+  for (const int input : op.inputs) planes.push_back(plane(input));
+  const Plane like = planes.at(0);
+  WeighPlanes(planes, op.weights, Allocate(op.out, DType::kF32, like.height, like.width));
+}
+
 double Executor::Worker::ThresholdValue(const Instruction& op) {
   const Register& r = registers_[static_cast<size_t>(op.in)];
   switch (op.method) {
@@ -395,6 +406,9 @@ void Executor::Worker::Execute(const Instruction& op, const Job& job, JobResult&
     case OpKind::kProjectRegs:
       ProjectRegisters(op);
       break;
+    case OpKind::kWeighRegs:
+      WeighRegisters(op);
+      break;
     case OpKind::kApply:  // Run() has its chain run
       break;
     case OpKind::kThreshold: {
@@ -410,6 +424,9 @@ void Executor::Worker::Execute(const Instruction& op, const Job& job, JobResult&
       break;
     case OpKind::kMeasure:
       Measure(op, job, result);
+      break;
+    case OpKind::kMeasurePlane:
+      MeasurePlane(op, job, result);
       break;
     case OpKind::kWriteImage:
       Write(op, job, false, result);

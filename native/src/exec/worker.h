@@ -17,6 +17,9 @@ namespace tilecast {
 // The instruction's name in timings, in snake case.
 std::string TimingName(const Instruction& op);
 
+// A CSV field; NaN is an empty one.
+void AppendNumber(std::string& text, double v);
+
 struct WorkerContext {
   TilePool& pool;
   const ExecutorOptions& options;
@@ -65,11 +68,15 @@ class Executor::Worker {
   void ReadSource(const Source& source, const Plane& dst, JobResult& result);
   void Project(const Instruction& op, const Job& job, JobResult& result);
   void ProjectRegisters(const Instruction& op);
+  void WeighRegisters(const Instruction& op);
   // Runs the chain first..last of program `program` (one instruction, as a rule), and adds up the
   // time of each.
   void Apply(int program, size_t first, size_t last);
   void Label(const Instruction& op);
   void Measure(const Instruction& op, const Job& job, JobResult& result);
+  // Spread, texture and colocalisation, as far as the columns ask for them, beside intensities_.
+  void MeasureMore(const Instruction& op, const Objects& objects);
+  void MeasurePlane(const Instruction& op, const Job& job, JobResult& result);
   void Write(const Instruction& op, const Job& job, bool labels, JobResult& result);
   void WriteRuns(const Objects& objects, const Output& output, JobResult& result);
   void View(const Instruction& op, const Job& job, JobResult& result);
@@ -99,6 +106,7 @@ class Executor::Worker {
   OutlineTracer tracer_;
   int credits_ = 0;  // tiles that the job may still give to viewers
   std::vector<std::vector<IntensityRow>> intensities_;
+  std::vector<std::vector<double>> more_;  // by image: what its rows' `more` point into
   StackProjector projector_;
   OpScratch scratch_;
   OpScratch strips_;  // between the ops of a chain

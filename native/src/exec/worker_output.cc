@@ -10,7 +10,6 @@
 #include "ops/resample.h"
 
 namespace tilecast {
-namespace {
 
 void AppendNumber(std::string& text, double v) {
   char buffer[32];
@@ -21,6 +20,10 @@ void AppendNumber(std::string& text, double v) {
                        : std::to_chars(buffer, buffer + sizeof buffer, v);
   text.append(buffer, end.ptr);
 }
+
+namespace {
+
+constexpr double kPi = 3.14159265358979323846;
 
 double Value(const Column& c, const ShapeRow& s, const IntensityRow* i) {
   switch (c.kind) {
@@ -44,6 +47,21 @@ double Value(const Column& c, const ShapeRow& s, const IntensityRow* i) {
       return s.perimeter;
     case Column::Kind::kEccentricity:
       return s.eccentricity;
+    case Column::Kind::kMajorAxis:
+      return s.major_axis;
+    case Column::Kind::kMinorAxis:
+      return s.minor_axis;
+    case Column::Kind::kOrientation:
+      return s.orientation;
+    case Column::Kind::kEquivalentDiameter:
+      return std::sqrt(static_cast<double>(s.area) * 4 / kPi);
+    case Column::Kind::kExtent:
+      return static_cast<double>(s.area) /
+             (static_cast<double>(s.y1 - s.y0) * static_cast<double>(s.x1 - s.x0));
+    case Column::Kind::kFormFactor:
+      return 4 * kPi * static_cast<double>(s.area) / (s.perimeter * s.perimeter);
+    case Column::Kind::kSolidity:
+      return s.solidity;
     case Column::Kind::kEmpty:
       return std::numeric_limits<double>::quiet_NaN();
     case Column::Kind::kIntegrated:
@@ -54,8 +72,10 @@ double Value(const Column& c, const ShapeRow& s, const IntensityRow* i) {
       return i->min;
     case Column::Kind::kMax:
       return i->max;
+    default:
+      if (i->more == nullptr) throw Error(Code::kInternal, "a column was not measured");
+      return i->more[c.more()];
   }
-  return 0;
 }
 
 }  // namespace
@@ -65,13 +85,17 @@ void Executor::Worker::Measure(const Instruction& op, const Job& job, JobResult&
   ShapeFeatures features;
   for (const Column& c : op.columns) {
     features.perimeter |= c.kind == Column::Kind::kPerimeter;
-    features.eccentricity |= c.kind == Column::Kind::kEccentricity;
+    features.perimeter |= c.kind == Column::Kind::kFormFactor;
+    features.eccentricity |=
+        c.kind >= Column::Kind::kEccentricity && c.kind <= Column::Kind::kOrientation;
+    features.solidity |= c.kind == Column::Kind::kSolidity;
   }
   MeasureShapes(objects, features, shapes_);
   intensities_.resize(std::max(intensities_.size(), op.inputs.size()));
   for (size_t k = 0; k < op.inputs.size(); ++k) {
     MeasureIntensity(objects, plane(op.inputs[k]), intensities_[k]);
   }
+  MeasureMore(op, objects);
   PartResult& part = result.parts.at(static_cast<size_t>(op.part));
   const std::string& prefix = job.row_prefixes.at(static_cast<size_t>(op.part));
   part.sums.resize(op.columns.size(), 0.0);

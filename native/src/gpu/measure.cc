@@ -161,7 +161,7 @@ bool DecodeMeasurements(const GpuMeasurements& what,
       m.yy = words.Wide(next);
       m.xx = words.Wide(next + 2);
       m.xy = words.Wide(next + 4);
-      row.eccentricity = Eccentricity(row.area, m);
+      SetEllipse(m, row);
       next += 6;
     }
     if (features.perimeter) {

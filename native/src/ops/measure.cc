@@ -6,10 +6,13 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include "ops/check.h"
+#include "ops/hull.h"
 #include "ops/kernels/kernels.h"
+#include "ops/object_runs.h"
 
 namespace tilecast {
 
@@ -22,20 +25,6 @@ constexpr int64_t SumBelow(int64_t n) {
 }
 constexpr Int128 SquaresBelow(int64_t n) {
   return static_cast<Int128>(n * (n - 1) / 2) * (2 * n - 1) / 3;
-}
-
-// The runs of each label together, in raster order: a counting sort. order[begin[k] .. begin[k +
-// 1]) are the indices of label k + 1's runs.
-void GroupRuns(const Objects& objects, std::vector<size_t>& begin, std::vector<int32_t>& order) {
-  begin.assign(static_cast<size_t>(objects.count) + 2, 0);
-  for (const Run& run : objects.runs) ++begin[static_cast<size_t>(run.label) + 1];
-  for (size_t i = 1; i < begin.size(); ++i) begin[i] += begin[i - 1];
-  order.resize(objects.runs.size());
-  // begin[label] is where label's runs start and moves on as they are placed; afterwards it is
-  // where they end.
-  for (size_t i = 0; i < objects.runs.size(); ++i) {
-    order[begin[static_cast<size_t>(objects.runs[i].label)]++] = static_cast<int32_t>(i);
-  }
 }
 
 void SetBits(uint64_t* row, int64_t x0, int64_t x1) {
@@ -52,8 +41,8 @@ void SetBits(uint64_t* row, int64_t x0, int64_t x1) {
 // 4-neighbours and its diagonal ones, or nothing (isolated pixels, line ends).
 class PerimeterMeter {
  public:
-  double Measure(const Objects& objects, const int32_t* runs, const int32_t* runs_end,
-                 const ShapeRow& box, const KernelTable& kernels) {
+  double Measure(const Objects& objects, std::span<const int32_t> runs, const ShapeRow& box,
+                 const KernelTable& kernels) {
     const int64_t height = box.y1 - box.y0, words = (box.x1 - box.x0 + 63) / 64;
     const int64_t stride =
         words + 2;  // an empty word on either side, and an empty row above and below
@@ -62,8 +51,8 @@ class PerimeterMeter {
     auto row = [&](std::vector<uint64_t>& image, int64_t y) {
       return image.data() + (y + 1) * stride + 1;
     };
-    for (const int32_t* i = runs; i != runs_end; ++i) {
-      const Run& run = objects.runs[static_cast<size_t>(*i)];
+    for (const int32_t i : runs) {
+      const Run& run = objects.runs[static_cast<size_t>(i)];
       SetBits(row(mask_, run.y - box.y0), run.x0 - box.x0, run.x1 - box.x0);
     }
     for (int64_t y = 0; y < height; ++y) {
@@ -89,20 +78,27 @@ class PerimeterMeter {
 
 }  // namespace
 
-// regionprops.eccentricity: sqrt(1 - l2 / l1) of the eigenvalues l1 >= l2 of the inertia tensor of
-// the pixel centres (no variance of the pixel itself: one pixel gives 0, any straight line 1). The
-// central moments are differences of exact integers, so that nothing cancels, and 1 - l2 / l1 is
-// evaluated as (l1 - l2) / l1.
-double Eccentricity(int64_t area, const Moments& m) {
-  const auto n = static_cast<Int128>(area);
-  const auto scale = static_cast<double>(area) * static_cast<double>(area);
+// regionprops' ellipse of the same second moments: the eigenvalues l1 >= l2 of the covariance of
+// the pixel centres (no variance of the pixel itself: one pixel gives 0, any straight line an
+// eccentricity of 1). The central moments are differences of exact integers, so that nothing
+// cancels, and 1 - l2 / l1 is evaluated as (l1 - l2) / l1.
+void SetEllipse(const Moments& m, ShapeRow& row) {
+  constexpr double kPi = 3.14159265358979323846;
+  const auto n = static_cast<Int128>(row.area);
+  const auto scale = static_cast<double>(row.area) * static_cast<double>(row.area);
   const double yy = static_cast<double>(n * m.yy - static_cast<Int128>(m.y) * m.y) / scale;
   const double xx = static_cast<double>(n * m.xx - static_cast<Int128>(m.x) * m.x) / scale;
   const double xy = static_cast<double>(n * m.xy - static_cast<Int128>(m.y) * m.x) / scale;
   const double spread = std::hypot(yy - xx, 2 * xy);  // l1 - l2
   const double major = (yy + xx + spread) / 2;
-  if (major == 0) return 0;
-  return std::sqrt(std::min(spread / major, 1.0));
+  row.eccentricity = major == 0 ? 0 : std::sqrt(std::min(spread / major, 1.0));
+  row.major_axis = 4 * std::sqrt(major);
+  row.minor_axis = 4 * std::sqrt(std::max(0.0, (yy + xx - spread) / 2));
+  if (yy == xx) {
+    row.orientation = xy > 0 ? kPi / 4 : -kPi / 4;
+  } else {
+    row.orientation = 0.5 * std::atan2(2 * xy, yy - xx);
+  }
 }
 
 double PerimeterOf(const int64_t* counts) {
@@ -115,8 +111,12 @@ void MeasureShapes(const Objects& objects, const ShapeFeatures& features,
                    std::vector<ShapeRow>& rows) {
   const auto count = static_cast<size_t>(objects.count);
   constexpr int32_t kFar = std::numeric_limits<int32_t>::max();
-  rows.assign(count, ShapeRow{0, 0, kNan, kNan, kFar, kFar, 0, 0, features.perimeter ? 0 : kNan,
-                              features.eccentricity ? 0 : kNan});
+  ShapeRow none{0, 0, kNan, kNan, kFar, kFar, 0, 0};
+  none.perimeter = features.perimeter ? 0 : kNan;
+  none.eccentricity = none.major_axis = none.minor_axis = none.orientation =
+      features.eccentricity ? 0 : kNan;
+  none.solidity = features.solidity ? 0 : kNan;
+  rows.assign(count, none);
   thread_local std::vector<Moments> moments;
   moments.assign(count, Moments{});
   for (const Run& run : objects.runs) {
@@ -147,21 +147,20 @@ void MeasureShapes(const Objects& objects, const ShapeFeatures& features,
     }
     row.centroid_y = static_cast<double>(moments[i].y) / static_cast<double>(row.area);
     row.centroid_x = static_cast<double>(moments[i].x) / static_cast<double>(row.area);
-    if (features.eccentricity) row.eccentricity = Eccentricity(row.area, moments[i]);
+    if (features.eccentricity) SetEllipse(moments[i], row);
   }
-  if (!features.perimeter) return;
+  if (!features.perimeter && !features.solidity) return;
 
-  thread_local std::vector<size_t> ends;
-  thread_local std::vector<int32_t> order;
+  thread_local ObjectRuns groups;
   thread_local PerimeterMeter meter;
-  GroupRuns(objects, ends, order);
+  groups.Group(objects);
   const KernelTable& kernels = Kernels();
-  for (size_t i = 0; i < count; ++i) {
-    if (rows[i].area == 0) continue;
-    // ends[label] is the end of that label's runs and the begin of the next one's; label 0 has
-    // none.
-    rows[i].perimeter = meter.Measure(objects, order.data() + ends[i], order.data() + ends[i + 1],
-                                      rows[i], kernels);
+  for (ShapeRow& row : rows) {
+    if (row.area == 0) continue;
+    const auto runs = groups.of(row.label);
+    if (features.perimeter) row.perimeter = meter.Measure(objects, runs, row, kernels);
+    if (features.solidity)
+      row.solidity = static_cast<double>(row.area) / static_cast<double>(ConvexArea(objects, runs));
   }
 }
 

@@ -25,17 +25,27 @@ struct ShapeRow {
   // pixel centres, without the 1/12 that pixels of unit size would add: 0 for one pixel and for a
   // square, 1 for any straight line. NaN when not asked for.
   double eccentricity;
+  // regionprops.axis_major_length and axis_minor_length = 4 sqrt(l1), 4 sqrt(l2), px; orientation:
+  // angle of the major axis to the rows' direction (downwards), -pi / 2..pi / 2, and of an object
+  // as wide as high -pi / 4, or pi / 4 where it leans to the lower right. With eccentricity.
+  double major_axis, minor_axis, orientation;
+  // regionprops.solidity: area / ConvexArea (hull.h). NaN when not asked for.
+  double solidity;
 };
 
 // Intensity of one object on one image. Integer images: integrated, min and max are exact (sums in
 // int64); float images sum in float64.
 struct IntensityRow {
   double integrated, mean, min, max;
+  // What whoever measures more of the object on this image has put beside (exec/worker_measure.cc);
+  // nullptr after MeasureIntensity.
+  const double* more = nullptr;
 };
 
 struct ShapeFeatures {
-  bool perimeter = false;  // costs a pass over each object's box
-  bool eccentricity = false;
+  bool perimeter = false;     // costs a pass over each object's box
+  bool eccentricity = false;  // with the axes and the orientation
+  bool solidity = false;      // costs its convex hull
 };
 
 // What rows are computed from, wherever it was summed.
@@ -47,7 +57,8 @@ struct Moments {
   int64_t y = 0, x = 0;  // sums of coordinates
   Int128 yy = 0, xx = 0, xy = 0;
 };
-double Eccentricity(int64_t area, const Moments& m);
+// Eccentricity, axes and orientation of `row`, whose area is set.
+void SetEllipse(const Moments& m, ShapeRow& row);
 // Of the border pixels that weigh 1, sqrt 2 and (1 + sqrt 2) / 2.
 double PerimeterOf(const int64_t* counts);
 

@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "ops/check.h"
 #include "ops/kernels/kernels.h"
@@ -87,6 +88,26 @@ void ProjectFinish(Projection kind, int64_t count, const Plane& acc, const Plane
   }
   for (int64_t y = 0; y < acc.height; ++y)
     finish(acc.row<std::byte>(y), static_cast<double>(count), out.row<float>(y), acc.width);
+}
+
+void WeighPlanes(std::span<const Plane> planes, std::span<const float> weights, const Plane& out) {
+  RequireDType("weigh", "the result", out, DType::kF32);
+  if (planes.empty() || planes.size() != weights.size()) {
+    throw Error(Code::kInvalidArgument, "weigh: got " + std::to_string(weights.size()) +
+                                            " weights for " + std::to_string(planes.size()) +
+                                            " planes");
+  }
+  for (const Plane& plane : planes) {
+    RequireDType("weigh", "a plane of the stack", plane, DType::kF32);
+    RequireShape("weigh", "a plane of the stack", plane, out.height, out.width);
+  }
+  thread_local std::vector<const float*> rows;
+  rows.resize(planes.size());
+  for (int64_t y = 0; y < out.height; ++y) {
+    for (size_t i = 0; i < planes.size(); ++i) rows[i] = planes[i].row<float>(y);
+    Kernels().neighbours.blend_rows(rows.data(), weights.data(), static_cast<int64_t>(rows.size()),
+                                    out.row<float>(y), out.width);
+  }
 }
 
 }  // namespace tilecast

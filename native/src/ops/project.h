@@ -10,6 +10,8 @@
 // mean: sum as above in the accumulator, divided in float64, rounded once to float32.
 #pragma once
 
+#include <span>
+
 #include "image.h"
 
 namespace tilecast {
@@ -32,5 +34,10 @@ void ProjectNext(Projection kind, const Plane& in, const Plane& acc);
 // kMean: out(float32) = acc / count. The others: out = acc; the accumulator and `out` may be the
 // same memory.
 void ProjectFinish(Projection kind, int64_t count, const Plane& acc, const Plane& out);
+
+// out(float32) = sum of weights[i] * planes[i], in that order in float32: planes of float32
+// (kOpDtype), of one shape (kOpShape), at least one, as many as weights (kInvalidArgument). No
+// overlap with out. Equal on every CPU.
+void WeighPlanes(std::span<const Plane> planes, std::span<const float> weights, const Plane& out);
 
 }  // namespace tilecast

@@ -127,6 +127,7 @@ const KernelTable TILECAST_CONCAT(kKernels_, TILECAST_KERNEL_TARGET) =
                 .fold = {BallFold<uint8_t>, BallFold<uint16_t>, BallFold<float>},
                 .ball = {BallRow<uint8_t>, BallRow<uint16_t>, BallRow<float>},
                 .bilateral = BilateralRow,
+                .blend_rows = BlendRows,
                 .weigh_rows = WeighRows,
                 .weigh_line = WeighLine,
             },

@@ -26,6 +26,9 @@ struct NeighbourKernels {
   void (*bilateral)(const float* centre, const int64_t* offset, const float* cost, int64_t count,
                     float scale, float* out, int64_t n);
 
+  // out[x] = sum of weight[i] * rows[i][x], i < count, in that order; no fused operations.
+  void (*blend_rows)(const float* const* rows, const float* weight, int64_t count, float* out,
+                     int64_t n);
   // out[x] = sum of weight[i] * rows[i][x], and of weight[i] * in[x + i], i < count, in that order;
   // no fused operations.
   void (*weigh_rows)(const double* const* rows, const double* weight, int64_t count, double* out,
