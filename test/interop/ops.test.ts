@@ -106,9 +106,11 @@ describe("ops give what numpy, scipy and scikit-image give", { timeout: 300_000 
       .flatMap((c) => Object.values(c))
       .flatMap((chain) => stepsOf(chain).flatMap(([, ops]) => ops))
       .map((o) => o.name);
-    // growLabels needs two channels: op-seeds.test.ts; register and stitch several images: test/orchestrator/{register,stitch}.test.ts.
+    // growLabels needs two channels: op-seeds.test.ts; measurePlane has a table of its own: op-planes.test.ts; register and stitch several
+    // images: test/orchestrator/{register,stitch}.test.ts.
     expect(opNames.filter((name) => !named.includes(name))).toEqual([
       "growLabels",
+      "measurePlane",
       "register",
       "stitch",
       "save",
