@@ -17,6 +17,7 @@
 #include "ops/arithmetic.h"
 #include "ops/background.h"
 #include "ops/bilateral.h"
+#include "ops/colocalization.h"
 #include "ops/detail.h"
 #include "ops/distance.h"
 #include "ops/focus.h"
@@ -29,9 +30,12 @@
 #include "ops/measure.h"
 #include "ops/morphology.h"
 #include "ops/project.h"
+#include "ops/quality.h"
 #include "ops/rank.h"
 #include "ops/resample.h"
 #include "ops/skeleton.h"
+#include "ops/spread.h"
+#include "ops/texture.h"
 #include "ops/thresholds.h"
 #include "ops/translate.h"
 
@@ -181,6 +185,7 @@ void Measure(const Options& options, std::barrier<>& together, std::vector<Row>&
   add("runs from labels", 4, [&] { RunsFromLabels(labels.plane, objects); });
   add("shapes", 0, [&] { MeasureShapes(objects, {}, shapes); });
   add("shapes, all features", 0, [&] { MeasureShapes(objects, {true, true}, shapes); });
+  add("solidity", 0, [&] { MeasureShapes(objects, {.solidity = true}, shapes); });
   add("intensity u16", 2, [&] { MeasureIntensity(objects, u16.plane, intensities); });
   add("intensity f32", 4, [&] { MeasureIntensity(objects, f32.plane, intensities); });
   add("max projection u16", 6, [&] { ProjectNext(Projection::kMax, u16.plane, max_u16.plane); });
@@ -260,6 +265,18 @@ void Measure(const Options& options, std::barrier<>& together, std::vector<Row>&
   add("translate, linear u16", 4,
       [&] { Translate(u16.plane, 0.3, -1.7, Spline::kLinear, Outside::kEdge, out_u16.plane); });
   add("skeletonize", 2, [&] { Skeletonize(mask.plane, out_u8.plane); });
+  // Labels again: splitting has numbered them anew.
+  PaintLabels(objects, labels.plane);
+  std::vector<HaralickRow> textures;
+  std::vector<SpreadRow> spreads;
+  std::vector<ColocalizationRow> compared;
+  add("haralick 32 u16", 6,
+      [&] { MeasureHaralick(objects, labels.plane, u16.plane, {}, textures); });
+  add("spread u16", 2, [&] { MeasureSpread(objects, u16.plane, spreads); });
+  add("colocalization u16", 6,
+      [&] { MeasureColocalization(objects, u16.plane, f32.plane, 15, compared); });
+  add("plane quality u16", 4, [&] { MeasureQuality(u16.plane, 65535); });
+  add("plane sharpness u16", 2, [&] { MeasureSharpness(u16.plane); });
   Buffer third(DType::kF32, side * 2 / 3, side * 2 / 3);
   add("resize 2 / 3 f32", 5.78, [&] { Resize(Resampling::kBilinear, f32.plane, third.plane); });
   add("resize area 2 / 3 f32", 5.78, [&] { Resize(Resampling::kArea, f32.plane, third.plane); });

@@ -179,6 +179,36 @@ def skimage(i):
     yield "translate, cubic u16", lambda: ndimage.shift(u16, (0.3, -1.7), order=3, mode="nearest")
     yield "translate, linear u16", lambda: ndimage.shift(u16, (0.3, -1.7), order=1, mode="nearest")
     yield "skeletonize", lambda: morphology.skeletonize(mask > 0)
+    yield "solidity", lambda: measure.regionprops_table(labels, properties=("area", "solidity"))
+
+    def haralick():
+        import mahotas
+
+        scale = 32 / float(np.ptp(u16))
+        for r in measure.regionprops(labels, u16):
+            levels = 1 + np.minimum(31, (r.image_intensity - float(u16.min())) * scale).astype(np.uint8)
+            try:
+                mahotas.features.haralick(np.where(r.image, levels, 0), ignore_zeros=True, use_x_minus_y_variance=True)
+            except ValueError:  # an object without pairs in a direction
+                pass
+
+    def colocalization():
+        for r in measure.regionprops(labels, np.stack([u16, f32], -1)):
+            a, b = r.image_intensity[r.image].T
+            if len(a) > 1:
+                measure.pearson_corr_coeff(a, b)
+            measure.manders_overlap_coeff(a, b)
+            measure.manders_coloc_coeff(a, b > b.max() * 0.15)
+            measure.manders_coloc_coeff(b, a > a.max() * 0.15)
+
+    def quartiles(own, pixels):
+        return np.percentile(pixels[own], [25, 50, 75])
+
+    yield "haralick 32 u16", haralick
+    yield "spread u16", lambda: measure.regionprops_table(labels, u16, properties=("intensity_std",), extra_properties=(quartiles,))
+    yield "colocalization u16", colocalization
+    yield "plane quality u16", lambda: (u16.mean(), u16.std(), u16.min(), u16.max(), (u16 == 65535).mean())
+    yield "plane sharpness u16", lambda: (ndimage.sobel(f32, 0) ** 2 + ndimage.sobel(f32, 1) ** 2).mean()
     yield "rotate 90 u16", lambda: np.ascontiguousarray(np.rot90(u16))
     yield "resize 2 / 3 f32", lambda: transform.resize(f32, [n * 2 // 3 for n in f32.shape], order=1)
 

@@ -8,7 +8,7 @@ import { dtypeOf, type Place, type ProgramBuilder, requireAlike, type Stream, ty
 
 /** Whether the op needs the other slices of a plane's stack. */
 export function isStackOp(op: Op): boolean {
-  return specOf(op.name).stack === true;
+  return specOf(op.name).stack === true || op.parameters.over === "stack";
 }
 
 /** Position i of a stack of n continued half-sample symmetrically: d c b a | a b c d | d c b a. */
@@ -55,6 +55,7 @@ export function compileStack(
 ): void {
   for (const members of stacksOf(op, streams, place)) {
     if (op.name === "gaussian3d") smoothStack(builder, op, members, place);
+    else if (op.name === "normalize") normalizeStack(builder, op, members, place);
     else throw new TilecastError("ERR_INTERNAL", `op ${op.name} has no instruction`);
   }
 }
@@ -93,5 +94,27 @@ function smoothStack(builder: ProgramBuilder, op: Op, members: readonly Stream[]
             like.height,
             like.width,
           );
+  }
+}
+
+/** One range for all slices: it travels as a tile of two numbers. */
+function normalizeStack(builder: ProgramBuilder, op: Op, members: readonly Stream[], place: Place): void {
+  const { low, high, outLow, outHigh } = op.parameters as Record<
+    "low" | "high" | "outLow" | "outHigh",
+    number
+  >;
+  const stage = place.step;
+  const slices = members.map((s) => builder.materialize(s, stage));
+  const inputs = slices.map((v) => v.reg);
+  const range = builder.emit({ op: "stackRange", stage, inputs, low, high }, "float64", 1, 2);
+  for (const [i, s] of members.entries()) {
+    const { reg, dtype: from, height, width } = slices[i] as Value;
+    const dtype = specOf(op.name).result(from, op.parameters);
+    s.value = builder.emit(
+      { op: "stretchTile", stage, in: reg, inputs: [range.reg], dtype, low: outLow, high: outHigh },
+      dtype,
+      height,
+      width,
+    );
   }
 }

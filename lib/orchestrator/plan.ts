@@ -20,6 +20,9 @@ export interface Instruction {
   inputs?: number[];
   sources?: number[];
   projection?: Projection;
+  /** StackRange: which percentiles; stretchTile: where the range goes. */
+  low?: number;
+  high?: number;
   /** WeighTiles: by input. */
   weights?: number[];
   /** Apply: the native op, and what it is given. */

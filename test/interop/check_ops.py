@@ -84,6 +84,8 @@ class Chain:
         elif name == "gaussian3d":
             smooth = lambda s: ndi.gaussian_filter(np.stack(s).astype(np.float32), (p["sigmaZ"], p["sigma"], p["sigma"]), mode="reflect")
             self.tiles = [list(smooth(s)) for s in self.tiles]
+        elif name == "normalize" and p["over"] == "stack":
+            self.tiles = [list(op_catalogue.normalized(np.stack(s), p)) for s in self.tiles]
         elif name == "flatField":
             field = tifffile.imread(p["image"]).astype(np.float32) if "image" in p else illumination(self.plane(), p)
             self.each(lambda a: (a.astype(np.float32) - np.float32(p["background"])) / field)

@@ -48,6 +48,11 @@ export const projections: Record<string, Chain> = {
   "sum projection": [op.sumProject()],
   "deviation projection": [op.deviationProject()],
   "a stack smoothed, then projected": [op.gaussian3d({ sigma: 1.5, sigmaZ: 0.8 }), op.maxProject()],
+  "a stack of one range": [op.normalize({ over: "stack" }), op.maxProject()],
+  "a stack from percentile to percentile": [
+    op.normalize({ low: 2.5, high: 99.3, outLow: 10, outHigh: 250.4, dtype: "uint8", over: "stack" }),
+    op.minProject(),
+  ],
   "a stack smoothed widely, then its mean": [op.gaussian3d({ sigma: 0, sigmaZ: 2.3 }), op.meanProject()],
   "best focus": [op.focusProject({ window: 7 })],
 };

@@ -68,10 +68,14 @@ describe("the native ops and the op table", () => {
     const illumination = name === "flatField" ? 1 : 0;
     expect(row.mostOthers).toBe(images.length + illumination);
     expect(row.leastOthers).toBe(images.filter((p) => !p.optional).length + illumination);
-    // What the table leaves to the compiler: second images, names of label images, the estimate of an illumination.
+    // What the table leaves to the compiler: second images, names of label images, the estimate of an illumination, a stack.
     const others = Object.keys(spec.parameters).filter((k) => !row.parameters.some((p) => p.name === k));
     expect(others.filter((k) => spec.parameters[k]?.type !== "image" && k !== "name")).toEqual(
-      name === "flatField" ? ["image", "from", "sigma", "images", "shrink"] : [],
+      name === "flatField"
+        ? ["image", "from", "sigma", "images", "shrink"]
+        : name === "normalize"
+          ? ["over"]
+          : [],
     );
   });
 

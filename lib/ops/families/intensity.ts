@@ -2,7 +2,7 @@
 // Ops on pixel values: arithmetic with numbers and other images, normalisation, equalisation, dtypes.
 
 import type { DType } from "../../image/dtype.js";
-import { dtypeName, imageSource, integer, number, optional, required } from "../parameter.js";
+import { dtypeName, imageSource, integer, number, oneOf, optional, required } from "../parameter.js";
 import { anyDType, type Conflict, float32, image, levels, type OpSpec, sameType, wanted } from "../spec.js";
 
 const dtype = optional(
@@ -149,10 +149,11 @@ export const intensity = {
   },
   normalize: {
     family: "intensity",
-    summary: "Maps two percentiles of the plane to two values.",
+    summary: "Maps two percentiles of the plane, or of its whole z stack, to two values.",
     definition:
       "Linear between the exact percentiles `low` and `high` of the plane (numpy's linear interpolation; 0 and 100: minimum and maximum), pixels " +
-      "outside held at the ends; in float64, rounded once. A constant plane becomes `outLow`.",
+      "outside held at the ends; in float64, rounded once. A constant plane becomes `outLow`. Over a stack, the percentiles are those of all its slices' " +
+      "pixels, so that slices keep their proportions; a job then holds all slices.",
     source: "numpy.percentile, skimage.exposure.rescale_intensity",
     takes: image,
     gives: "image",
@@ -169,6 +170,11 @@ export const intensity = {
       outLow: optional(number("intensity"), 0, "Least value of the result."),
       outHigh: optional(number("intensity"), 1, "Greatest value of the result."),
       dtype: optional(dtypeName(), "float32", "dtype of the result. Default float32, which 0 to 1 needs."),
+      over: optional(
+        oneOf("plane", "stack"),
+        "plane",
+        "Whose percentiles: each plane's own, or those of all slices of its channel and field together.",
+      ),
     },
   },
   equalize: {

@@ -48,6 +48,8 @@ constexpr std::pair<const char*, OpKind> kOps[] = {
     {"read", OpKind::kRead},
     {"project", OpKind::kProject},
     {"projectTiles", OpKind::kProjectRegs},
+    {"stackRange", OpKind::kStackRange},
+    {"stretchTile", OpKind::kStretch},
     {"weighTiles", OpKind::kWeighRegs},
     {"apply", OpKind::kApply},
     {"threshold", OpKind::kThreshold},
@@ -217,6 +219,8 @@ Instruction InstructionFrom(const Napi::Object& o) {
       op.weights.push_back(weights.Get(i).ToNumber().FloatValue());
   }
   op.a = NumberOr(o, "a", 0);
+  op.low = NumberOr(o, "low", 0);
+  op.high = NumberOr(o, "high", 0);
   op.resource = IntOr(o, "resource", -1);
   op.output = IntOr(o, "output", -1);
   if (op.kind == OpKind::kApply) {

@@ -30,6 +30,8 @@ enum class OpKind : uint8_t {
   kRead,         // out = source `source`
   kProject,      // out = projection over `sources`, read one after another
   kProjectRegs,  // out = projection over registers `inputs`
+  kStackRange,   // out(float64, 1 x 2) = percentiles low and high of all `inputs`
+  kStretch,      // out(dtype) = `in`, from the range in inputs[0] to low..high
   kWeighRegs,    // out = sum of `inputs` times `weights`
   kApply,  // out = op `row`(in), with field `resource` or registers `inputs` as its other images
   kThreshold,     // out = in > T
@@ -154,6 +156,7 @@ struct Instruction {
   LabelOptions label;
   DType dtype = DType::kU8;
   double a = 0;
+  double low = 0, high = 0;  // kStackRange, kStretch
   int resource = -1;
   int output = -1;
   int view = -1;  // kView, kOutline, kCentroids: the caller's number of what is viewed

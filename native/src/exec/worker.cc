@@ -8,7 +8,9 @@
 
 #include "ops/arithmetic.h"
 #include "ops/histogram.h"
+#include "ops/intensity.h"
 #include "ops/resample.h"
+#include "ops/stack_range.h"
 #include "ops/thresholds.h"
 
 namespace tilecast {
@@ -20,6 +22,9 @@ std::string TimingName(const Instruction& op) {
     case OpKind::kProject:
     case OpKind::kProjectRegs:
       return "project";
+    case OpKind::kStackRange:
+    case OpKind::kStretch:
+      return "normalize";
     case OpKind::kWeighRegs:
       return "weigh_slices";
     case OpKind::kApply: {
@@ -321,6 +326,21 @@ void Executor::Worker::WeighRegisters(const Instruction& op) {
   WeighPlanes(planes, op.weights, Allocate(op.out, DType::kF32, like.height, like.width));
 }
 
+void Executor::Worker::StackRange(const Instruction& op) {
+  std::vector<Plane> planes;
+  for (const int input : op.inputs) planes.push_back(plane(input));
+  const MinMax range = StackPercentiles(planes, op.low, op.high);
+  double* const out = Allocate(op.out, DType::kF64, 1, 2).row<double>(0);
+  out[0] = range.min;
+  out[1] = range.max;
+}
+
+void Executor::Worker::StretchRegister(const Instruction& op) {
+  const Plane in = plane(op.in);
+  const double* const range = plane(op.inputs.at(0)).row<double>(0);
+  Stretch(in, range[0], range[1], op.low, op.high, Allocate(op.out, op.dtype, in.height, in.width));
+}
+
 double Executor::Worker::ThresholdValue(const Instruction& op) {
   const Register& r = registers_[static_cast<size_t>(op.in)];
   switch (op.method) {
@@ -405,6 +425,12 @@ void Executor::Worker::Execute(const Instruction& op, const Job& job, JobResult&
       break;
     case OpKind::kProjectRegs:
       ProjectRegisters(op);
+      break;
+    case OpKind::kStackRange:
+      StackRange(op);
+      break;
+    case OpKind::kStretch:
+      StretchRegister(op);
       break;
     case OpKind::kWeighRegs:
       WeighRegisters(op);

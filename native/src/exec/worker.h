@@ -69,6 +69,8 @@ class Executor::Worker {
   void Project(const Instruction& op, const Job& job, JobResult& result);
   void ProjectRegisters(const Instruction& op);
   void WeighRegisters(const Instruction& op);
+  void StackRange(const Instruction& op);
+  void StretchRegister(const Instruction& op);
   // Runs the chain first..last of program `program` (one instruction, as a rule), and adds up the
   // time of each.
   void Apply(int program, size_t first, size_t last);
