@@ -9,8 +9,6 @@ import { root } from "../harness/machine.mjs";
 
 const build = join(root, "build", "bench");
 const program = join(build, "tilecast_gpu_bench");
-const dawn = join(root, "node_modules/bun-webgpu-linux-x64/libwebgpu_wrapper.so");
-const env = existsSync(dawn) ? { TILECAST_DAWN: process.env.TILECAST_DAWN ?? dawn } : {};
 const args = ({ side, seconds, threads }) => ["--side", side, "--seconds", seconds, "--threads", threads];
 
 const programs = {
@@ -59,7 +57,7 @@ await bench({
       ]);
     await output("cmake", ["--build", build, "--target", "tilecast_gpu_bench"]);
     const { stdout } = await output(program, [...args(options), "--list"].map(String));
-    return { cases: JSON.parse(stdout), limits: undefined };
+    return { cases: JSON.parse(stdout) };
   },
   turns: ({ context: { cases }, programs: names }) =>
     names.map((name) => ({ program: name, cases: name === "cpu" ? ["chain"] : cases })),
@@ -69,7 +67,7 @@ await bench({
       return { cost, figures: said };
     }
     // One run gives the rates and their limits; the limits of a round come from a run of their own.
-    const { said, cost } = await run([program, ...args(options)].map(String), { env });
+    const { said, cost } = await run([program, ...args(options)].map(String));
     const of = turn.program === "limit" ? said.limits : said.rates;
     const figures = Object.fromEntries(context.cases.map((name) => [name, of[name]]));
     return turn.program === "limit" ? { cost, figures } : { cost, figures, gpu: said };
