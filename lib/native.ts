@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { TilecastError } from "./errors.js";
 import type { DType, TypedArray } from "./image/dtype.js";
+import type { NativeEngine, NativeGpuAccount, NativeGpuDevice } from "./native-engine.js";
 import type { NativeGpu } from "./native-gpu.js";
 
 /** A loan of one pool slot. */
@@ -448,6 +449,15 @@ export interface NativeRunner {
   completeCall(id: number, error?: string): void;
   cancel(): void;
   timings(): readonly { readonly stage: string; readonly op: string; readonly seconds: number }[];
+  /** Processor time of all threads, seconds, in decoding, computing, and compressing and writing; `blocked`: what reading and writing waited for files. */
+  processor(): {
+    readonly read: number;
+    readonly compute: number;
+    readonly write: number;
+    readonly blocked: number;
+  };
+  /** What the GPU did; empty without one. */
+  gpu(): NativeGpuAccount;
   views(): NativeViewStats;
   close(): void;
 }
@@ -518,12 +528,17 @@ export interface NativeBench {
   readonly hasStreamCopy: boolean;
 }
 
-export interface NativeBinding extends NativeGpu {
+export interface NativeBinding extends NativeGpu, NativeEngine {
   readonly Runner: {
     new (
       pool: NativeTilePool,
       options: {
         readonly threads: number;
+        /** Of these, how many compute at a time. Default: all. */
+        readonly cores?: number;
+        readonly gpu?: NativeGpuDevice;
+        /** Keys of segments that the processor does. */
+        readonly notOnGpu?: readonly string[];
         readonly image: NativeEncoding;
         readonly labels: NativeEncoding;
         readonly thumbnailPx: number;

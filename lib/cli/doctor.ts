@@ -83,6 +83,40 @@ function shmFinding({ shm, slot, memory }: MachineFacts): Finding {
   return { name: "shared memory", state: "ok", detail: `${where}; a slot can be made`, advice: [] };
 }
 
+/** How planes get to the GPU. */
+const planeWays = {
+  bind: "reads and writes tiles where they are",
+  copy: "copies tiles from where they are",
+  stage: "tiles go through staging buffers",
+};
+
+function gpuFinding({ gpu }: MachineFacts): Finding {
+  if (gpu === null || !gpu.ok) {
+    const [first = "", ...rest] = (gpu?.why ?? "the native addon does not load").split("\n");
+    return {
+      name: "GPU",
+      state: "absent",
+      detail: `${first.trim()}; pipelines run on the processor`,
+      advice: rest.map((line) => line.replace(/^\s*(-\s*)?/, "")).filter((line) => line !== ""),
+    };
+  }
+  const { name, driver, backend, software, planes, hostMappedReason } = gpu.value;
+  const parts = [
+    name,
+    ...(driver ? [driver] : []),
+    backend,
+    planes === "stage" && hostMappedReason ? `${planeWays.stage} (${hostMappedReason})` : planeWays[planes],
+  ];
+  return software
+    ? {
+        name: "GPU",
+        state: "limited",
+        detail: parts.join("; "),
+        advice: ["this is a processor that plays a GPU: slower than --engine cpu, for tests only"],
+      }
+    : { name: "GPU", state: "ok", detail: parts.join("; "), advice: [] };
+}
+
 function viewerFindings({ zeromq, napari, imageJ, display }: MachineFacts): Finding[] {
   const tried = (search: { tried: readonly { what: string; why: string }[] }) =>
     search.tried.map(({ what, why }) => `${what}: ${why}`).join("; ");
@@ -171,13 +205,7 @@ export function diagnose(facts: MachineFacts): Diagnosis {
         : { name: "libtiff", state: "ok", detail: `${libtiff}, for rare TIFF compressions`, advice: [] },
     );
   }
-  findings.push({
-    name: "GPU",
-    state: "absent",
-    detail: "not built in yet; pipelines run on the processor",
-    advice: [],
-  });
-  findings.push(...viewerFindings(facts));
+  findings.push(gpuFinding(facts), ...viewerFindings(facts));
   return { usable: !findings.some((finding) => finding.state === "broken"), findings };
 }
 

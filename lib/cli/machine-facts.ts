@@ -7,6 +7,9 @@ import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type NativeBinding, native } from "../native.js";
+import type { NativeGpuAdapter } from "../native-engine.js";
+import { openGpu } from "../orchestrator/engine.js";
+import { searchGpu } from "../orchestrator/gpu-search.js";
 import {
   findImageJ,
   findPython,
@@ -51,6 +54,8 @@ export interface MachineFacts {
   readonly swept: { readonly pools: number; readonly bytes: number };
   /** Limit of open files; null where unknown. */
   readonly openFiles: number | null;
+  /** The GPU that runs would use, or, first line, why there is none, and then what helps; null where the addon does not load. */
+  readonly gpu: Attempt<NativeGpuAdapter> | null;
   /** The package zeromq, which talks to viewers and servers. */
   readonly zeromq: Attempt<string>;
   readonly napari: Search<PythonFound>;
@@ -121,6 +126,16 @@ function addonFile(): string {
   return relative(fileURLToPath(new URL("../..", import.meta.url)), file);
 }
 
+async function gpuFacts(): Promise<Attempt<NativeGpuAdapter>> {
+  const search = searchGpu();
+  if (!search.likely) return { ok: false, why: [search.reason, ...search.advice].join("\n") };
+  try {
+    return { ok: true, value: (await openGpu()).adapter };
+  } catch (error) {
+    return { ok: false, why: (error as Error).message };
+  }
+}
+
 /** Looks at this machine. Makes, and removes, one small shared-memory pool. */
 export async function inspectMachine(): Promise<MachineFacts> {
   const [napari, imageJ] = await Promise.all([findPython(["napari", "pyzmq", "numpy", "Qt"]), findImageJ()]);
@@ -160,6 +175,7 @@ export async function inspectMachine(): Promise<MachineFacts> {
       : { ok: false, why: "the native addon does not load" },
     swept: swept.ok ? swept.value : { pools: 0, bytes: 0 },
     openFiles: openFileLimit(),
+    gpu: addon.ok ? await gpuFacts() : null,
     // Found, not loaded: its native part starts threads.
     zeromq: attempt(() => (require("zeromq/package.json") as { version: string }).version),
     napari,

@@ -4,6 +4,7 @@
 import { basename, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { isTilecastError, TilecastError } from "../errors.js";
+import { engines } from "../orchestrator/engine.js";
 import type { Pipeline } from "../orchestrator/pipeline.js";
 import { type RunOptions, type RunReport, run } from "../orchestrator/run.js";
 import { formatOptions, openPlate, selectWells } from "../plates/index.js";
@@ -29,7 +30,8 @@ Takes a plate through a pipeline and writes DIR/plate.ome.zarr, measurements.csv
       --compression NAME blosc-lz4 (default), blosc-zstd, zstd, none
       --chunk PX         chunk edge, default 512
       --levels N         pyramid levels, default: until at most 256 px
-      --threads N        default: every core
+      --threads N        that compute; default: every core
+      --engine NAME      cpu (default), gpu, or auto: the GPU where it was measured to be faster
 ${viewHelp}
       --publish ENDPOINT progress events on a ZeroMQ PUB socket, e.g. tcp://127.0.0.1:5555
       --json             the run's report as JSON on stdout
@@ -120,6 +122,20 @@ export async function runWithProgress(
   }
 }
 
+const busiest = { processor: "processor", gpu: "GPU", files: "storage" } as const;
+
+/** What ran where; nothing where nobody asked for a GPU. */
+function engineLines({ engine }: RunReport): string[] {
+  if (engine.asked === "cpu") return [];
+  const { adapter, segments, reason } = engine;
+  if (engine.used === "cpu") return [`processor only: ${reason}`];
+  return [
+    `GPU: ${adapter?.name ?? "?"}`,
+    ...segments.map((s) => `  ${s.engine === "gpu" ? "GPU" : "CPU"}  ${s.ops} (${s.reason})`),
+    ...engine.onProcessor.map((o) => `  CPU  ${o.op} (${o.reason})`),
+  ];
+}
+
 function summary(r: RunReport): string {
   const c = paint(wantsColor(process.stdout));
   const mark =
@@ -133,6 +149,12 @@ function summary(r: RunReport): string {
     `${c.bold(mark)}  ${r.planes.done} of ${r.planes.total} planes in ${duration(r.seconds)}${count(r.planes.reused, "reused")}${count(r.planes.failed, "failed")}${count(r.planes.cancelled, "cancelled")}`,
     `  ${r.objects.toLocaleString("en")} objects, ${r.wells.length} well${r.wells.length === 1 ? "" : "s"}, ${r.megapixels.toFixed(0)} Mpx at ${r.megapixelsPerSecond.toFixed(0)} Mpx/s, ${r.megabytesWritten.toFixed(1)} MB written`,
   ];
+  if (r.bound !== null)
+    lines.push(
+      c.dim(`  ${Math.round(100 * r.bound.share)}% of the bound that the ${busiest[r.bound.limitedBy]} sets`),
+    );
+  lines.push(...engineLines(r).map((line) => `  ${line}`));
+  if (r.engine.warning) lines.push(c.yellow(`  ${r.engine.warning}`));
   for (const f of r.failures.slice(0, 10)) {
     const file = f.path === null || f.message.includes(f.path) ? "" : `${basename(f.path)}: `;
     lines.push(c.red(`  ${f.well} site ${f.site} channel ${f.channel}: ${file}${f.message} (${f.code})`));
@@ -170,6 +192,7 @@ export async function runCommand(args: string[]): Promise<number> {
       chunk: { type: "string" },
       levels: { type: "string" },
       threads: { type: "string" },
+      engine: { type: "string" },
       view: { type: "string", multiple: true },
       publish: { type: "string" },
       json: { type: "boolean" },
@@ -205,6 +228,13 @@ export async function runCommand(args: string[]): Promise<number> {
       `--format: expected ${formatOptions.join(", ")} but received "${values.format}"`,
       { argument: "format" },
     );
+  const engine = engines.find((name) => name === values.engine);
+  if (values.engine !== undefined && engine === undefined)
+    throw new TilecastError(
+      "ERR_USAGE",
+      `--engine: expected ${engines.join(", ")} but received "${values.engine}"`,
+      { argument: "engine" },
+    );
   const pipeline = await loadPipeline(values.pipeline);
   const plate = await openPlate(path, {
     ...(format === undefined ? {} : { format }),
@@ -235,6 +265,7 @@ export async function runCommand(args: string[]): Promise<number> {
       ...(chunk === undefined ? {} : { chunk }),
       ...(levels === undefined ? {} : { levels }),
       ...(threads === undefined ? {} : { threads }),
+      ...(engine === undefined ? {} : { engine }),
       ...(values.publish === undefined ? {} : { publish: values.publish }),
       command: `tilecast run ${args.map((a) => (/^[\w./:@%+,=-]+$/.test(a) ? a : `'${a.replaceAll("'", "'\\''")}'`)).join(" ")}`,
     },

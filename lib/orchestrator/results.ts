@@ -9,6 +9,7 @@ import type { ArrayEncoding, OmeZarrStore } from "../stores/ome-zarr.js";
 import { version } from "../version.js";
 import type { Alignment } from "./alignment.js";
 import { alignmentRemarks, positionsTable } from "./alignment-cache.js";
+import { type Account, type BoundReport, boundOf, type EngineReport } from "./engine-report.js";
 import type { Ledger } from "./ledger.js";
 import type { Pipeline } from "./pipeline.js";
 import type { Plan } from "./plan.js";
@@ -44,6 +45,10 @@ export interface RunReport {
   readonly failures: readonly FailureReport[];
   /** Worker seconds by op. */
   readonly timings: readonly { readonly stage: string; readonly op: string; readonly seconds: number }[];
+  /** What ran where, and why. */
+  readonly engine: EngineReport;
+  /** How near the run came to what its parts allow. Null where it had nothing to do. */
+  readonly bound: BoundReport | null;
   /** What became of the sinks; absent in a run without. */
   readonly sinks?: SinksReport;
 }
@@ -54,7 +59,9 @@ export interface RunEnd {
   readonly plan: Plan;
   readonly options: RunOptions;
   readonly encoding: ArrayEncoding;
+  /** That compute, and beside them those that wait for a GPU. */
   readonly threads: number;
+  readonly workers: number;
   readonly out: string;
   readonly started: Date;
   /** performance.now() at the start. */
@@ -66,6 +73,8 @@ export interface RunEnd {
   readonly states: WellStates;
   readonly throughput: Throughput;
   readonly timings: ReturnType<NativeRunner["timings"]>;
+  readonly account: Account;
+  readonly engine: EngineReport;
   readonly cancelled: boolean;
   /** How images were found to lie, in the wells of the plate. */
   readonly alignments: readonly Alignment[];
@@ -172,19 +181,27 @@ export function finishRun(end: RunEnd): RunReport {
   const outcome = end.cancelled ? "cancelled" : failures.length > 0 ? "incomplete" : "complete";
   // Waiting for viewers at the end is not the run's work.
   const seconds = (performance.now() - end.began) / 1000 - (end.sinks?.drainSeconds ?? 0);
+  const amounts = {
+    megapixels: ledger.pixels / 1e6,
+    megabytesRead: ledger.bytesRead / 1e6,
+    megabytesWritten: ledger.bytesWritten / 1e6,
+    seconds,
+  };
   const report: RunReport = {
     outcome,
     out,
     planes,
     wells,
     objects: wells.reduce((n, w) => n + w.objects, 0),
-    megapixels: ledger.pixels / 1e6,
-    megabytesRead: ledger.bytesRead / 1e6,
-    megabytesWritten: ledger.bytesWritten / 1e6,
-    seconds,
+    ...amounts,
     megapixelsPerSecond: ledger.pixels / 1e6 / seconds,
     failures,
     timings: end.timings,
+    engine: end.engine,
+    bound:
+      end.timings.length === 0
+        ? null
+        : boundOf(end.account, { ...amounts, threads: end.threads, workers: end.workers }),
     ...(end.sinks === null ? {} : { sinks: end.sinks }),
   };
   replaceFile(join(out, "run.json"), [JSON.stringify(runJson(end, report, contrast), null, 1)]);
@@ -208,6 +225,7 @@ function runJson(end: RunEnd, report: RunReport, contrast: readonly Contrast[]):
       wells: options.wells ?? null,
       resume: options.resume ?? false,
       threads: end.threads,
+      engine: end.engine.asked,
       zarr: encoding.version,
       compression: encoding.compression,
       level: encoding.level,
@@ -220,6 +238,8 @@ function runJson(end: RunEnd, report: RunReport, contrast: readonly Contrast[]):
     megabytesRead: report.megabytesRead,
     megabytesWritten: report.megabytesWritten,
     timings: report.timings,
+    engine: report.engine,
+    bound: report.bound,
     ...(report.sinks === undefined ? {} : { sinks: report.sinks }),
     contrast,
     remarks: [...plan.remarks, ...alignmentRemarks(end.alignments)],
@@ -305,6 +325,8 @@ function reportData(end: RunEnd, report: RunReport, contrast: readonly Contrast[
       outcome: report.outcome,
       command: end.options.command ?? null,
     },
+    engine: report.engine,
+    bound: report.bound,
     stages: [...byOp].map(([name, seconds]) => ({ name, seconds })).sort((a, b) => b.seconds - a.seconds),
     throughput: end.throughput.samples(),
     wells: report.wells,
@@ -318,6 +340,7 @@ function reportData(end: RunEnd, report: RunReport, contrast: readonly Contrast[
     thumbnails: ledger.wells().flatMap(({ state }) => states.thumbnails(state.well)),
     contrast,
     notices: [
+      ...(report.engine.warning ? [report.engine.warning] : []),
       ...plate.notices.map((n) => n.message),
       ...plan.remarks,
       ...alignmentRemarks(end.alignments),

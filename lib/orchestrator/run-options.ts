@@ -7,6 +7,7 @@ import { TilecastError } from "../errors.js";
 import { type ArrayEncoding, type Compression, defaultLevel, type NgffVersion } from "../stores/ome-zarr.js";
 import type { RunSink } from "../streaming/sink.js";
 import type { Viewer } from "../streaming/viewers/viewer.js";
+import { type Engine, engines } from "./engine.js";
 import type { Progress } from "./progress.js";
 import type { WellReport } from "./report/report-data.js";
 
@@ -29,8 +30,14 @@ export interface RunOptions {
   readonly resume?: boolean;
   /** Delete earlier results of this folder first. Default false: a folder with results and no `resume` is refused. */
   readonly overwrite?: boolean;
-  /** Worker threads. Default: every core that this process may use. */
+  /** Threads that compute. Default: every core that this process may use. */
   readonly threads?: number;
+  /**
+   * `"cpu"` (default); `"gpu"`: everything that a GPU can do runs there; `"auto"`: the parts that rates measured on this machine say it does
+   * faster. Labels and integer results are the same, floats within the bounds of docs/gpu.md. What a GPU cannot do, or fails at, the
+   * processor does. ERR_GPU_UNAVAILABLE, before anything is written, where `"gpu"` is asked for and there is none.
+   */
+  readonly engine?: Engine;
   /** OME-Zarr version. Default "0.5" (zarr v3, sharded); "0.4" (zarr v2) for older readers. */
   readonly zarr?: NgffVersion;
   /** Default "blosc-lz4": writing keeps up with the disks of today; "blosc-zstd" is about a third smaller and three times slower. */
@@ -64,7 +71,12 @@ export interface RunOptions {
 }
 
 /** Options checked, defaults filled in. */
-export function checkOptions(options: RunOptions): { encoding: ArrayEncoding; threads: number; out: string } {
+export function checkOptions(options: RunOptions): {
+  encoding: ArrayEncoding;
+  threads: number;
+  engine: Engine;
+  out: string;
+} {
   const bad = (name: string, expected: string, got: unknown) =>
     new TilecastError("ERR_INVALID_ARGUMENT", `run(): "${name}" must be ${expected}, and is ${String(got)}`, {
       argument: name,
@@ -84,6 +96,8 @@ export function checkOptions(options: RunOptions): { encoding: ArrayEncoding; th
   const threads = options.threads ?? availableParallelism();
   if (!Number.isSafeInteger(threads) || threads < 1 || threads > 1024)
     throw bad("threads", "an integer from 1 to 1024", threads);
+  const engine = options.engine ?? "cpu";
+  if (!engines.includes(engine)) throw bad("engine", engines.map((e) => `"${e}"`).join(" or "), engine);
   for (const name of ["tiles", "waitMs", "drainMs"] as const) {
     const limit = options.sinkLimits?.[name];
     if (limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 0 && limit <= 1e9))
@@ -100,6 +114,7 @@ export function checkOptions(options: RunOptions): { encoding: ArrayEncoding; th
       separator: version === "0.5" ? "." : "/",
     },
     threads,
+    engine,
     out: resolve(options.out),
   };
 }

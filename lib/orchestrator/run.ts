@@ -7,12 +7,15 @@ import { join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fromNative, TilecastError } from "../errors.js";
 import { type NativeEncoding, type NativeFunctionCall, type NativeRunner, native } from "../native.js";
+import type { NativeGpuAccount } from "../native-engine.js";
 import type { Plate } from "../plates/plate.js";
 import { type ArrayEncoding, OmeZarrStore } from "../stores/ome-zarr.js";
 import type { RunSink } from "../streaming/sink.js";
 import { version } from "../version.js";
 import { AlignmentCache } from "./alignment-cache.js";
 import { type CompileOptions, compile } from "./compile.js";
+import { decideEngine, openGpu, slotsOf, waitingThreads } from "./engine.js";
+import { type Account, engineReport, gpuSeconds, nothing } from "./engine-report.js";
 import { checkIllumination, execute, nativeJob, prepareResources } from "./execute.js";
 import { findAlignments } from "./find-alignments.js";
 import { FunctionHost } from "./function-host.js";
@@ -83,7 +86,7 @@ async function sinksOf({ sinks = [], view = [] }: RunOptions): Promise<RunSink[]
  * A plane that cannot be read fails its field and is reported; the rest goes on. Aborting `signal` ends the run within about a second
  * with what is complete kept, and resolves with outcome "cancelled".
  *
- * Rejects with ERR_PIPELINE, ERR_OP_DTYPE (before any pixel is read), ERR_OUTPUT_EXISTS, ERR_POOL_MEMORY, ERR_INVALID_ARGUMENT, and ERR_IO
+ * Rejects with ERR_GPU_UNAVAILABLE, ERR_PIPELINE, ERR_OP_DTYPE (before any pixel is read), ERR_OUTPUT_EXISTS, ERR_POOL_MEMORY, ERR_INVALID_ARGUMENT, and ERR_IO
  * when the output folder cannot be written: what is complete by then is kept, and `resume` does the rest.
  */
 export async function run(pipeline: Pipeline, plate: Plate, options: RunOptions): Promise<RunReport> {
@@ -109,7 +112,7 @@ async function runPlan(
 ): Promise<RunReport> {
   let began = performance.now();
   const started = new Date();
-  const { encoding, out, threads: wanted } = checkOptions(options);
+  const { encoding, out, threads: wanted, engine } = checkOptions(options);
   const wishes: CompileOptions = {
     ...(hub ? { views: hub.wishes } : {}),
     ...(options.wells ? { wells: options.wells } : {}),
@@ -127,6 +130,7 @@ async function runPlan(
     );
   }
   const addon = native();
+  if (engine === "gpu") await openGpu(); // or an error before anything is done
   await checkIllumination(draft);
   checkFolder(out, options);
   const throughput = new Throughput();
@@ -151,15 +155,23 @@ async function runPlan(
     progress: () => options.onProgress?.(beforeRun(draft, began)),
   });
   const plan = alignments.size === 0 ? draft : compile(pipeline, plate, { ...wishes, alignments });
+  const decision = await decideEngine(engine, plan, wanted);
+  began += 1000 * decision.calibrationSeconds; // once a machine and pipeline
   const slotBytes = Math.max(4096, plan.slotBytes);
-  const perThread = Math.max(...plan.programs.map((p) => addon.Runner.slotsNeeded(p)));
-  const threads = threadsThatFit(wanted, perThread * slotBytes, room);
-  const viewSlots = hub?.slots(plan, threads, slotBytes, room - threads * perThread * slotBytes) ?? 0;
+  const perThread = slotsOf(plan, decision);
+  // With a GPU, more threads than compute: the others wait for it.
+  const workers = threadsThatFit(
+    decision.gpu ? wanted + waitingThreads(wanted) : wanted,
+    perThread * slotBytes,
+    room,
+  );
+  const threads = Math.min(wanted, workers);
+  const viewSlots = hub?.slots(plan, workers, slotBytes, room - workers * perThread * slotBytes) ?? 0;
   const opening = performance.now();
   await hub?.open(options.signal);
   // How long a viewer takes to start says nothing of the run.
   began += performance.now() - opening;
-  using runPool = new RunPool(slotBytes, threads * perThread, viewSlots);
+  using runPool = new RunPool(slotBytes, workers * perThread, viewSlots);
   // Memory that cannot be had ends the run before results of an earlier one are deleted. A resumed run may need none.
   if (options.overwrite) runPool.make();
   prepareFolder(out, options);
@@ -176,6 +188,8 @@ async function runPlan(
   writePlate(store, plate, plan, earlier);
 
   let timings: ReturnType<NativeRunner["timings"]> = [];
+  let account: Account = nothing;
+  let gpuAccount: NativeGpuAccount | null = null;
   let cancelled = options.signal?.aborted ?? false;
   const begin = (tiles: number) => {
     hub?.begin(plate, plan, store.root, ledger, tiles);
@@ -187,13 +201,16 @@ async function runPlan(
   else {
     const { pool, extra } = runPool.make();
     const runner = new addon.Runner(pool, {
-      threads,
+      threads: workers,
+      cores: threads,
+      ...(decision.gpu ? { gpu: decision.gpu, notOnGpu: decision.notOnGpu } : {}),
       image: nativeEncoding,
       labels: nativeEncoding,
       thumbnailPx: thumbnailPx(plate),
       viewSlots: extra,
       viewWaitMs: hub?.waitMs ?? 0,
     });
+    const before = decision.gpu && addon.gpuStats(decision.gpu);
     const functions = new FunctionHost(pool, runner, plan);
     const abort = () => {
       cancelled = true;
@@ -253,6 +270,11 @@ async function runPlan(
         );
       }
       timings = runner.timings();
+      gpuAccount = runner.gpu();
+      account = {
+        processor: runner.processor(),
+        gpuSeconds: decision.gpu && before ? gpuSeconds(before, addon.gpuStats(decision.gpu)) : 0,
+      };
     } catch (error) {
       throw fromNative(error);
     } finally {
@@ -275,6 +297,7 @@ async function runPlan(
     options,
     encoding,
     threads,
+    workers,
     out,
     started,
     began,
@@ -284,13 +307,18 @@ async function runPlan(
     states,
     throughput,
     timings: addTimings(alignTimings, timings),
+    account,
+    engine: engineReport(decision, gpuAccount),
     cancelled,
     alignments: cache.of(plate.wells.filter((w) => listed.has(w))),
     sinks: hub?.report() ?? null,
   });
 }
 
-/** Everything but the files that a well's results depend on. */
+/**
+ * Everything but the files that a well's results depend on. Not the engine: what they give agrees within the bounds of docs/gpu.md, and a run
+ * that ended on a machine with a GPU is resumed on one without.
+ */
 function commonKey(pipeline: Pipeline, plan: Plan, encoding: ArrayEncoding, options: RunOptions): string {
   const estimates = plan.resources.map((r) =>
     r.kind === "estimate"

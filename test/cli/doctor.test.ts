@@ -27,6 +27,23 @@ const good: MachineFacts = {
   slot: { ok: true, value: true },
   swept: { pools: 0, bytes: 0 },
   openFiles: 1048576,
+  gpu: {
+    ok: true,
+    value: {
+      name: "Fast GPU",
+      vendor: "maker",
+      driver: "driver 550",
+      backend: "Vulkan",
+      library: "/lib/dawn.so",
+      software: false,
+      discrete: true,
+      hostMapped: true,
+      hostMappedReason: "",
+      planes: "copy",
+      maxBufferBytes: gib,
+      maxBindingBytes: gib,
+    },
+  },
   zeromq: { ok: true, value: "6.8.0" },
   napari: {
     ok: true,
@@ -52,7 +69,7 @@ describe("diagnose", () => {
         "✓ open files     limit 1048576",
         "✓ codecs         libdeflate 1.14, zstd 1.5.4, lz4 1.9.4",
         "✓ libtiff        4.5.0, for rare TIFF compressions",
-        "– GPU            not built in yet; pipelines run on the processor",
+        "✓ GPU            Fast GPU; driver 550; Vulkan; copies tiles from where they are",
         "✓ zeromq         6.8.0, for viewers and servers",
         "✓ napari         0.9.2 with PyQt6, /opt/napari/bin/python",
         "✓ Fiji           the ImageJ that tilecast ships, Java 17.0.1",
@@ -124,7 +141,24 @@ describe("diagnose", () => {
     const facts: MachineFacts = { ...good, addon: { ok: true, value: { ...good.addon.value, versions } } };
     expect(diagnose(facts).usable).toBe(true);
     expect(finding(facts, "libtiff")?.state).toBe("absent");
-    expect(finding(facts, "GPU")?.state).toBe("absent");
+  });
+
+  test("a GPU that cannot be had is absent with what was tried, and one of software is limited", () => {
+    const why = "no adapter\n  - tried: Vulkan\n";
+    expect(finding({ ...good, gpu: { ok: false, why } }, "GPU")).toEqual({
+      name: "GPU",
+      state: "absent",
+      detail: "no adapter; pipelines run on the processor",
+      advice: ["tried: Vulkan"],
+    });
+    if (!good.gpu?.ok) throw new Error("unreachable");
+    const value = { ...good.gpu.value, software: true, planes: "stage", hostMappedReason: "no such feature" };
+    expect(
+      finding({ ...good, gpu: { ok: true, value: value as typeof good.gpu.value } }, "GPU"),
+    ).toMatchObject({
+      state: "limited",
+      detail: "Fast GPU; driver 550; Vulkan; tiles go through staging buffers (no such feature)",
+    });
   });
 
   test("viewers that are missing are absent with every place that was tried, and advice", () => {

@@ -122,12 +122,19 @@ test("every source file opens with its licence and its purpose", () => {
 });
 
 describe("lib/native.ts", () => {
-  const text = readFileSync(join(root, "lib/native.ts"), "utf8");
-  /** Names of the members that an interface of lib/native.ts declares. */
+  const text = ["native", "native-engine", "native-gpu"]
+    .map((name) => readFileSync(join(root, `lib/${name}.ts`), "utf8"))
+    .join("\n");
+  /** Names of the members that an interface of lib/native.ts, or of the files that it takes parts from, declares. */
   function members(name: string): string[] {
-    const body = new RegExp(`^export interface ${name} \\{\\n([\\s\\S]*?)\\n\\}`, "m").exec(text)?.[1];
-    if (body === undefined) throw new Error(`lib/native.ts declares no interface ${name}`);
-    return [...body.matchAll(/^ {2}(?:readonly )?(\w+)\??[:(<]/gm)].map((match) => match[1] as string);
+    const found = new RegExp(
+      `^export interface ${name}(?: extends ([\\w, ]+))? \\{\\n([\\s\\S]*?)\\n\\}`,
+      "m",
+    ).exec(text);
+    if (found === null) throw new Error(`lib/native.ts declares no interface ${name}`);
+    const [, bases, body = ""] = found;
+    const own = [...body.matchAll(/^ {2}(?:readonly )?(\w+)\??[:(<]/gm)].map((match) => match[1] as string);
+    return [...(bases?.split(", ").flatMap(members) ?? []), ...own];
   }
 
   test("declares exactly what the addon exports", () => {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What report.html is made from: plain data, collected by the run, that a test can write by hand.
 
+import type { BoundReport, EngineReport } from "../engine-report.js";
+
 /** A small picture of one channel of a well's first field, raw intensities, with the outlines of its objects. */
 export interface Thumbnail {
   readonly well: string;
@@ -71,6 +73,9 @@ export interface ReportData {
     /** The command that would repeat it, or null when run from the library. */
     readonly command: string | null;
   };
+  /** What ran where, and how near the run came to what its parts allow. */
+  readonly engine?: EngineReport;
+  readonly bound?: BoundReport | null;
   /** Seconds of worker time by stage: read, compute (by op), write. */
   readonly stages: readonly { readonly name: string; readonly seconds: number }[];
   /** Samples over the run: seconds since start, and planes/s and MB/s over the interval that ends there. */

@@ -6,6 +6,7 @@ import { parseWell } from "../../plates/well.js";
 import { stagesChart, throughputChart } from "./charts.js";
 import { clientScript } from "./client-script.js";
 import { viridis } from "./colour-map.js";
+import { boundText, enginesSection } from "./engines-section.js";
 import { formatInstant, formatNumber } from "./format.js";
 import { embedJson, type Html, html, trusted } from "./html.js";
 import { makeMontage } from "./montage.js";
@@ -67,7 +68,7 @@ export function renderReport(data: ReportData): string {
 <body><a class="skip" href="#plate">Skip to the plate</a>${header(data)}
 <main>${plateMap(data, scales)}
 ${montageSection(data, montage)}
-<section class="card" id="performance" aria-labelledby="performance-title"><h2 id="performance-title">Performance</h2><div class="columns"><div><h3>Throughput over time</h3>${throughputChart(data)}</div><div><h3>Where the time went</h3>${stagesChart(data)}</div></div></section>
+<section class="card" id="performance" aria-labelledby="performance-title"><h2 id="performance-title">Performance</h2><div class="columns"><div><h3>Throughput over time</h3>${throughputChart(data)}</div><div><h3>Where the time went</h3>${stagesChart(data)}</div></div>${boundText(data)}${enginesSection(data)}</section>
 ${failures(data)}
 ${notices(data)}
 ${runFacts(data)}

@@ -28,6 +28,8 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitTiffWriter(env, exports);
   InitOps(env, exports);
   InitGpu(env, exports);
+  InitGpuDevice(env, exports);
+  InitRunGpu(env, exports);
   InitRun(env, exports);
   InitZarr(env, exports);
   InitBench(env, exports);

@@ -15,6 +15,8 @@ void InitParts(Napi::Env env, Napi::Object exports);
 void InitTiffWriter(Napi::Env env, Napi::Object exports);
 void InitOps(Napi::Env env, Napi::Object exports);
 void InitGpu(Napi::Env env, Napi::Object exports);
+void InitGpuDevice(Napi::Env env, Napi::Object exports);
+void InitRunGpu(Napi::Env env, Napi::Object exports);
 void InitRun(Napi::Env env, Napi::Object exports);
 void InitZarr(Napi::Env env, Napi::Object exports);
 void InitBench(Napi::Env env, Napi::Object exports);

@@ -3,8 +3,10 @@
 #include <map>
 
 #include "bind/bind.h"
+#include "bind/gpu_device.h"
 #include "bind/pool.h"
 #include "bind/run_data.h"
+#include "bind/run_gpu.h"
 #include "exec/executor.h"
 #include "ops/arithmetic.h"
 #include "ops/kernels/kernels.h"
@@ -32,18 +34,24 @@ class Runner : public Napi::ObjectWrap<Runner> {
                            InstanceMethod<&Runner::CompleteCall>("completeCall"),
                            InstanceMethod<&Runner::Cancel>("cancel"),
                            InstanceMethod<&Runner::Timings>("timings"),
+                           InstanceMethod<&Runner::Processor>("processor"),
+                           InstanceMethod<&Runner::Gpu>("gpu"),
                            InstanceMethod<&Runner::Views>("views"),
                            InstanceMethod<&Runner::Close>("close"),
                        });
   }
 
-  // new Runner(pool, { threads, image, labels, thumbnailPx, viewSlots?, viewWaitMs? })
+  // new Runner(pool, { threads, cores?, gpu?, notOnGpu?, image, labels, thumbnailPx, viewSlots?,
+  // viewWaitMs? })
   explicit Runner(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Runner>(info) {
     Guard(info.Env(), [&] {
       auto pool = UnwrapPool(info[0]);
       const auto o = info[1].As<Napi::Object>();
       ExecutorOptions options;
       options.threads = std::max(1, IntOr(o, "threads", 1));
+      options.cores = std::max(0, IntOr(o, "cores", 0));
+      if (o.Get("gpu").IsObject()) options.gpu = UnwrapGpu(o.Get("gpu"));
+      options.not_on_gpu = NamesFrom(o.Get("notOnGpu"));
       options.image_encoding = EncodingFrom(o.Get("image").As<Napi::Object>());
       options.label_encoding = EncodingFrom(o.Get("labels").As<Napi::Object>());
       options.thumbnail_px = std::max(8, IntOr(o, "thumbnailPx", 160));
@@ -333,6 +341,22 @@ class Runner : public Napi::ObjectWrap<Runner> {
       }
       return out;
     });
+  }
+
+  Napi::Value Processor(const Napi::CallbackInfo& info) {
+    return Guard(info.Env(), [&] {
+      const CpuTimes times = executor().Processor();
+      Napi::Object o = Napi::Object::New(info.Env());
+      o.Set("read", times.read);
+      o.Set("compute", times.compute);
+      o.Set("write", times.write);
+      o.Set("blocked", times.blocked);
+      return o;
+    });
+  }
+
+  Napi::Value Gpu(const Napi::CallbackInfo& info) {
+    return Guard(info.Env(), [&] { return AccountObject(info.Env(), executor().Gpu()); });
   }
 
   Napi::Value Views(const Napi::CallbackInfo& info) {

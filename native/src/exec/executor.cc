@@ -10,8 +10,11 @@ namespace tilecast {
 
 Executor::Executor(std::shared_ptr<TilePool> pool, ExecutorOptions options)
     : pool_(std::move(pool)),
-      options_(options),
-      views_(*pool_, options.view_slots, options.view_wait_ms) {}
+      options_(std::move(options)),
+      views_(*pool_, options_.view_slots, options_.view_wait_ms),
+      cores_(options_.cores > 0 ? options_.cores : std::max(1, options_.threads)) {
+  if (options_.gpu) gpu_ = std::make_unique<GpuWork>(options_.gpu, pool_, options_.not_on_gpu);
+}
 
 Executor::~Executor() {
   Cancel();
@@ -94,7 +97,7 @@ void Executor::Start(std::vector<Job> jobs, std::function<void()> on_results,
 }
 
 void Executor::WorkerMain() {
-  WorkerContext context{*pool_, options_, cancel_, on_call_, views_};
+  WorkerContext context{*pool_, options_, cancel_, on_call_, views_, cores_, gpu_.get()};
   Worker worker(context, programs_, resources_);
   while (!cancel_) {
     const size_t at = next_.fetch_add(1);
@@ -104,7 +107,7 @@ void Executor::WorkerMain() {
   std::function<void()> notify;
   {
     const std::lock_guard lock(mutex_);
-    worker.AddTimes(seconds_);
+    worker.AddTimes(seconds_, cpu_);
     // The last thread always notifies: that drain sees `finished`.
     if (--running_ == 0) notify = on_results_;
   }
@@ -153,6 +156,15 @@ std::vector<StageTime> Executor::Timings() const {
   out.reserve(sums.size());
   for (const auto& [key, seconds] : sums) out.push_back({key.first, key.second, seconds});
   return out;
+}
+
+CpuTimes Executor::Processor() const {
+  const std::lock_guard lock(mutex_);
+  return cpu_;
+}
+
+GpuAccount Executor::Gpu() const {
+  return gpu_ ? gpu_->Account() : GpuAccount{};
 }
 
 }  // namespace tilecast

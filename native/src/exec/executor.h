@@ -9,13 +9,16 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "error.h"
 #include "exec/aligner.h"
+#include "exec/core_limit.h"
 #include "exec/estimator.h"
+#include "exec/gpu_work.h"
 #include "exec/program.h"
 #include "exec/view_budget.h"
 #include "ops/outline.h"
@@ -106,8 +109,22 @@ struct StageTime {
   double seconds = 0;
 };
 
+// Processor time of all worker threads, seconds: unlike that of StageTime without what they waited
+// for files, other processes and the GPU.
+struct CpuTimes {
+  double read = 0;     // decoding and projecting from files
+  double compute = 0;  // everything between
+  double write = 0;    // compressing and writing
+  double blocked = 0;  // no processor time: that reading and writing waited for files
+};
+
 struct ExecutorOptions {
   int threads = 1;
+  // Of these, how many compute at a time; 0: all. With a GPU there are more threads than cores,
+  // since they wait for it.
+  int cores = 0;
+  std::shared_ptr<gpu::Engine> gpu;
+  std::set<std::string> not_on_gpu;  // keys of segments (gpu_segments.h)
   ZarrEncoding image_encoding;
   ZarrEncoding label_encoding;
   int64_t thumbnail_px = 160;  // longest side, at most
@@ -147,7 +164,11 @@ class Executor {
   // Jobs not begun are not run; the ones under way end at their next instruction with kCancelled.
   void Cancel();
   void Join();
+  // What worker threads did; without what the GPU did.
   std::vector<StageTime> Timings() const;
+  CpuTimes Processor() const;
+  // Empty without a GPU.
+  GpuAccount Gpu() const;
   ViewStats Views() { return views_.Stats(); }
 
  private:
@@ -158,6 +179,7 @@ class Executor {
     int64_t height = 0, width = 0;
   };
   class Worker;
+  friend class SegmentTrial;
 
   void WorkerMain();
   void Push(JobResult result);
@@ -165,6 +187,8 @@ class Executor {
   std::shared_ptr<TilePool> pool_;
   ExecutorOptions options_;
   ViewBudget views_;
+  CoreLimit cores_;
+  std::unique_ptr<GpuWork> gpu_;
   std::vector<Program> programs_;
   std::vector<Resource> resources_;
   std::vector<Job> jobs_;
@@ -179,6 +203,7 @@ class Executor {
   int running_ = 0;                           // guarded by mutex_
   bool notified_ = false;                     // guarded by mutex_
   std::vector<std::vector<double>> seconds_;  // [program][instruction], guarded by mutex_
+  CpuTimes cpu_;                              // guarded by mutex_
 };
 
 }  // namespace tilecast

@@ -17,11 +17,28 @@ void Program::FindChains() {
     };
     const size_t next = i + 1;
     if (next == code.size() || !pixelwise(i) || !pixelwise(next)) continue;
+    if (std::find(cuts.begin(), cuts.end(), static_cast<int>(next)) != cuts.end()) continue;
     const Instruction& op = code[next];
     const bool only_reader =
         op.in == code[i].out && last_use[static_cast<size_t>(op.in)] == static_cast<int>(next) &&
         std::find(op.inputs.begin(), op.inputs.end(), op.in) == op.inputs.end();
     if (only_reader && !op.row->prepare) chain_end[i] = chain_end[next];
+  }
+}
+
+int TemporarySlots(const Instruction& op) {
+  switch (op.kind) {
+    case OpKind::kProject: {
+      const bool straight = StartsInPlace(op.projection) && op.sources.size() == 1;
+      return straight ? 0 : HasAccumulator(op.projection) ? 2 : 1;
+    }
+    case OpKind::kProjectRegs:
+      return HasAccumulator(op.projection) ? 1 : 0;
+    case OpKind::kWriteImage:
+    case OpKind::kWriteLabels:
+      return 1;
+    default:
+      return 0;
   }
 }
 
@@ -50,8 +67,7 @@ void Program::Finalize() {
     for (; i < end; ++i) note_uses(i, end);
     note_uses(i, i);
   }
-  // An instruction's output is taken before its inputs are given back; a projection that reads its
-  // planes itself needs one slot to read into, and a mean or sum one more for its accumulator.
+  // An instruction's output is taken before its inputs are given back.
   int alive = 0;
   slots = 0;
   views = 0;
@@ -62,15 +78,7 @@ void Program::Finalize() {
     const Instruction& op = code[i];
     if (op.out >= 0) ++alive;
     if (op.kind == OpKind::kView) ++views;
-    int temporary = 0;
-    if (op.kind == OpKind::kProject) {
-      const bool straight = StartsInPlace(op.projection) && op.sources.size() == 1;
-      temporary = straight ? 0 : HasAccumulator(op.projection) ? 2 : 1;
-    }
-    if (op.kind == OpKind::kProjectRegs) temporary = HasAccumulator(op.projection) ? 1 : 0;
-    if (op.kind == OpKind::kWriteImage || op.kind == OpKind::kWriteLabels)
-      temporary = 1;  // pyramid
-    slots = std::max(slots, alive + temporary);
+    slots = std::max(slots, alive + TemporarySlots(op));
     for (int r = 0; r < registers; ++r) {
       if (last_use[static_cast<size_t>(r)] == static_cast<int>(i)) --alive;
     }

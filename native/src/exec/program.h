@@ -18,6 +18,7 @@
 #include "file_parts.h"
 #include "image.h"
 #include "ops/label.h"
+#include "ops/measure.h"
 #include "ops/mosaic.h"
 #include "ops/texture.h"
 #include "ops/translate.h"
@@ -176,6 +177,8 @@ struct Instruction {
 struct Program {
   std::vector<Instruction> code;
   int registers = 0;  // virtual
+  // Instructions before which a chain ends, whatever it could do (gpu_segments.h).
+  std::vector<int> cuts;
   // Filled by Finalize().
   // By instruction: the last one of the chain that it begins, itself as a rule. Instructions of a
   // chain run together, block of rows by block of rows; what flows between them has no register's
@@ -191,6 +194,14 @@ struct Program {
  private:
   void FindChains();
 };
+
+// Slots that an instruction needs beside those of its registers while it runs: a projection that
+// reads its planes itself one to read into, a mean or sum one for its accumulator, a write one for
+// its pyramid.
+int TemporarySlots(const Instruction& op);
+
+// What a measurement's columns need of the objects' shapes.
+ShapeFeatures FeaturesOf(const Instruction& measure);
 
 // One image plane of the catalogue; what was seen then is checked against what is read now.
 struct Source {

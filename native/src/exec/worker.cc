@@ -97,7 +97,11 @@ Executor::Worker::Worker(const WorkerContext& context, const std::vector<Program
   for (const Program& p : programs) seconds_.emplace_back(p.code.size(), 0.0);
 }
 
-void Executor::Worker::AddTimes(std::vector<std::vector<double>>& seconds) const {
+void Executor::Worker::AddTimes(std::vector<std::vector<double>>& seconds, CpuTimes& cpu) const {
+  cpu.read += cpu_.read;
+  cpu.compute += cpu_.compute;
+  cpu.write += cpu_.write;
+  cpu.blocked += cpu_.blocked;
   for (size_t p = 0; p < seconds_.size(); ++p) {
     for (size_t i = 0; i < seconds_[p].size(); ++i) seconds[p][i] += seconds_[p][i];
   }
@@ -107,17 +111,30 @@ JobResult Executor::Worker::Run(int index, const Job& job) {
   JobResult result;
   result.job = index;
   result.parts.resize(job.row_prefixes.size());
-  const Program& program = programs_[static_cast<size_t>(job.program)];
+  number_ = job.program;
+  program_ = &programs_[static_cast<size_t>(number_)];
+  plan_ = context_.gpu == nullptr ? nullptr
+                                  : context_.gpu->PlanOf(number_, *program_, SourceShapes(job),
+                                                         context_.options.view_slots);
+  int slots = program_->slots;
+  if (plan_ != nullptr) {
+    program_ = &plan_->program;
+    slots = plan_->slots;
+  }
+  const Program& program = *program_;
   const Instruction* at = nullptr;
+  std::optional<CoreLimit::Turn> turn;
   const int spare = context_.views.Acquire(program.views, context_.cancel);
   credits_ = spare;
-  std::vector<Loan> reserved(static_cast<size_t>(program.slots + spare));
+  std::vector<Loan> reserved(static_cast<size_t>(slots + spare));
   bool have = false;
   try {
     for (const auto& [path, text] : job.files) WriteTextFile(path, text);
     context_.pool.LoanManyBlocking(static_cast<uint32_t>(reserved.size()), reserved.data(),
                                    &context_.cancel);
     have = true;
+    // Only now: who has a turn never waits for who has slots.
+    turn.emplace(context_.cores);
     // Last in, first out: the first slots taken are the ones most recently used.
     free_.assign(reserved.rbegin(), reserved.rend());
     registers_.assign(static_cast<size_t>(program.registers), Register{});
@@ -125,17 +142,11 @@ JobResult Executor::Worker::Run(int index, const Job& job) {
     for (size_t i = 0; i < program.code.size(); ++i) {
       if (context_.cancel) throw Error(Code::kCancelled, "cancelled");
       at = &program.code[i];
-      if (at->kind == OpKind::kApply) {
-        const size_t first = i;
-        i = static_cast<size_t>(program.chain_end[i]);
-        Apply(job.program, first, i);
-      } else {
-        const auto begin = Clock::now();
-        Execute(*at, job, result);
-        seconds_[static_cast<size_t>(job.program)][i] += Seconds(Clock::now() - begin);
-      }
+      const size_t first = i;
+      i = Step(plan_, i, job, result);
       for (size_t r = 0; r < registers_.size(); ++r) {
-        if (program.last_use[r] == static_cast<int>(i)) Release(registers_[r]);
+        const int use = program.last_use[r];
+        if (use >= static_cast<int>(first) && use <= static_cast<int>(i)) Release(registers_[r]);
       }
     }
     result.ok = true;
@@ -169,6 +180,42 @@ JobResult Executor::Worker::Run(int index, const Job& job) {
   }
   context_.views.Settle(spare, given);
   return result;
+}
+
+size_t Executor::Worker::Step(const GpuPlan* plan, size_t i, const Job& job, JobResult& result) {
+  if (plan != nullptr) {
+    const int segment = plan->SegmentAt(i);
+    if (segment >= 0 && RunSegment(*plan, static_cast<size_t>(segment), job, result)) {
+      return static_cast<size_t>(plan->segments[static_cast<size_t>(segment)].last);
+    }
+  }
+  const Instruction& op = program_->code[i];
+  const ThreadTimes before = clock_.Now();
+  const auto begin = Clock::now();
+  size_t last = i;
+  if (op.kind == OpKind::kApply) {
+    last = static_cast<size_t>(program_->chain_end[i]);
+    Apply(i, last);
+  } else {
+    Execute(op, job, result);
+    Spend(i, Seconds(Clock::now() - begin));
+  }
+  const ThreadTimes after = clock_.Now();
+  const double spent = after.processor - before.processor;
+  const bool reads = op.kind == OpKind::kRead || op.kind == OpKind::kProject;
+  const bool writes = op.kind == OpKind::kWriteImage || op.kind == OpKind::kWriteLabels;
+  (reads ? cpu_.read : writes ? cpu_.write : cpu_.compute) += spent;
+  if (reads || writes) {
+    const double queued = after.queued - before.queued;
+    cpu_.blocked += std::max(0.0, Seconds(Clock::now() - begin) - spent - queued);
+  }
+  return last;
+}
+
+void Executor::Worker::Spend(size_t instruction, double seconds) {
+  const size_t at =
+      plan_ == nullptr ? instruction : static_cast<size_t>(plan_->origin[instruction]);
+  seconds_[static_cast<size_t>(number_)][at] += seconds;
 }
 
 void Executor::Worker::EraseOutputs(const Program& program, const Job& job) {
@@ -367,7 +414,7 @@ void Executor::Worker::Label(const Instruction& op) {
   Allocate(op.out, DType::kI32, in.height, in.width);
   Register& out = registers_[static_cast<size_t>(op.out)];
   out.objects = objects_used_++;
-  out.unpainted = true;
+  out.unpainted = out.labelled = true;
 }
 
 void Executor::Worker::Paint(Register& labels) {
@@ -435,7 +482,7 @@ void Executor::Worker::Execute(const Instruction& op, const Job& job, JobResult&
     case OpKind::kWeighRegs:
       WeighRegisters(op);
       break;
-    case OpKind::kApply:  // Run() has its chain run
+    case OpKind::kApply:  // Step() has its chain run
       break;
     case OpKind::kThreshold: {
       const double value = ThresholdValue(op);

@@ -6,7 +6,10 @@
 #include <string_view>
 #include <vector>
 
+#include "exec/core_limit.h"
 #include "exec/executor.h"
+#include "exec/gpu_work.h"
+#include "exec/thread_clock.h"
 #include "ops/gaussian.h"
 #include "ops/measure.h"
 #include "tiff/tiff_reader.h"
@@ -26,6 +29,8 @@ struct WorkerContext {
   const std::atomic<bool>& cancel;
   const std::function<void(FunctionCall*)>& on_call;
   ViewBudget& views;
+  CoreLimit& cores;
+  GpuWork* gpu = nullptr;  // without: everything is the processor's
 };
 
 class Executor::Worker {
@@ -35,19 +40,27 @@ class Executor::Worker {
 
   // Never throws: a failure becomes part of the result.
   JobResult Run(int index, const Job& job);
-  void AddTimes(std::vector<std::vector<double>>& seconds) const;
+  void AddTimes(std::vector<std::vector<double>>& seconds, CpuTimes& cpu) const;
 
  private:
+  friend class SegmentTrial;
+
   struct Register {
     std::optional<Loan> loan;
     Plane plane;
     std::optional<MinMax> range;
     int objects = -1;        // index into objects_, for labels
     bool unpainted = false;  // labels that are in objects_ only, until somebody wants their pixels
+    bool labelled = false;   // objects_ has them as LabelRuns gives them
     bool viewed = false;     // its slot is in the result, and stays as it is
   };
 
+  // Runs instruction i, or the chain or segment that begins there; gives the last one of it.
+  size_t Step(const GpuPlan* plan, size_t i, const Job& job, JobResult& result);
+  // Runs the segment on the GPU. False when the processor has to, and nothing was done.
+  bool RunSegment(const GpuPlan& plan, size_t segment, const Job& job, JobResult& result);
   void Execute(const Instruction& op, const Job& job, JobResult& result);
+  void Spend(size_t instruction, double seconds);
   void Release(Register& reg);
   // What earlier runs left where a failed job was to write.
   void EraseOutputs(const Program& program, const Job& job);
@@ -71,11 +84,12 @@ class Executor::Worker {
   void WeighRegisters(const Instruction& op);
   void StackRange(const Instruction& op);
   void StretchRegister(const Instruction& op);
-  // Runs the chain first..last of program `program` (one instruction, as a rule), and adds up the
-  // time of each.
-  void Apply(int program, size_t first, size_t last);
+  // Runs the chain first..last (one instruction, as a rule), and adds up the time of each.
+  void Apply(size_t first, size_t last);
   void Label(const Instruction& op);
   void Measure(const Instruction& op, const Job& job, JobResult& result);
+  void AddRows(const Instruction& op, const Job& job, const std::vector<ShapeRow>& shapes,
+               const std::vector<std::vector<IntensityRow>>& intensities, JobResult& result);
   // Spread, texture and colocalisation, as far as the columns ask for them, beside intensities_.
   void MeasureMore(const Instruction& op, const Objects& objects);
   void MeasurePlane(const Instruction& op, const Job& job, JobResult& result);
@@ -114,7 +128,14 @@ class Executor::Worker {
   OpScratch strips_;  // between the ops of a chain
   std::vector<float> sample_;
   std::vector<std::byte> converted_;
+  // Of the job in hand.
+  const Program* program_ = nullptr;
+  const GpuPlan* plan_ = nullptr;
+  int number_ = 0;  // of the program that was added
+
   std::vector<std::vector<double>> seconds_;  // [program][instruction]
+  CpuTimes cpu_;
+  ThreadClock clock_;
 };
 
 }  // namespace tilecast

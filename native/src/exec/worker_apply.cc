@@ -21,9 +21,8 @@ Plane Rows(const Plane& p, int64_t y, int64_t count) {
 
 }  // namespace
 
-void Executor::Worker::Apply(int program, size_t first, size_t last) {
-  const std::vector<Instruction>& code = programs_[static_cast<size_t>(program)].code;
-  std::vector<double>& seconds = seconds_[static_cast<size_t>(program)];
+void Executor::Worker::Apply(size_t first, size_t last) {
+  const std::vector<Instruction>& code = program_->code;
   struct Link {
     OpArguments arguments;
     std::vector<Plane> others;
@@ -75,7 +74,7 @@ void Executor::Worker::Apply(int program, size_t first, size_t last) {
       code[i].row->run({link.arguments, from, others, to, scratch_, &range});
       from = to;
       const auto now = Clock::now();
-      seconds[i] += std::chrono::duration<double>(now - begin).count();
+      Spend(i, std::chrono::duration<double>(now - begin).count());
       begin = now;
     }
   }

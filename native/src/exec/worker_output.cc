@@ -80,33 +80,44 @@ double Value(const Column& c, const ShapeRow& s, const IntensityRow* i) {
 
 }  // namespace
 
-void Executor::Worker::Measure(const Instruction& op, const Job& job, JobResult& result) {
-  const Objects& objects = ObjectsOf(op.in);
+ShapeFeatures FeaturesOf(const Instruction& measure) {
   ShapeFeatures features;
-  for (const Column& c : op.columns) {
+  for (const Column& c : measure.columns) {
     features.perimeter |= c.kind == Column::Kind::kPerimeter;
     features.perimeter |= c.kind == Column::Kind::kFormFactor;
     features.eccentricity |=
         c.kind >= Column::Kind::kEccentricity && c.kind <= Column::Kind::kOrientation;
     features.solidity |= c.kind == Column::Kind::kSolidity;
   }
-  MeasureShapes(objects, features, shapes_);
+  return features;
+}
+
+void Executor::Worker::Measure(const Instruction& op, const Job& job, JobResult& result) {
+  const Objects& objects = ObjectsOf(op.in);
+  MeasureShapes(objects, FeaturesOf(op), shapes_);
   intensities_.resize(std::max(intensities_.size(), op.inputs.size()));
   for (size_t k = 0; k < op.inputs.size(); ++k) {
     MeasureIntensity(objects, plane(op.inputs[k]), intensities_[k]);
   }
   MeasureMore(op, objects);
+  AddRows(op, job, shapes_, intensities_, result);
+}
+
+void Executor::Worker::AddRows(const Instruction& op, const Job& job,
+                               const std::vector<ShapeRow>& shapes,
+                               const std::vector<std::vector<IntensityRow>>& intensities,
+                               JobResult& result) {
   PartResult& part = result.parts.at(static_cast<size_t>(op.part));
   const std::string& prefix = job.row_prefixes.at(static_cast<size_t>(op.part));
   part.sums.resize(op.columns.size(), 0.0);
-  for (size_t row = 0; row < shapes_.size(); ++row) {
-    const ShapeRow& shape = shapes_[row];
+  for (size_t row = 0; row < shapes.size(); ++row) {
+    const ShapeRow& shape = shapes[row];
     if (shape.area == 0) continue;  // a gap in a user's numbering
     result.rows += prefix;
     for (size_t c = 0; c < op.columns.size(); ++c) {
       const Column& column = op.columns[c];
       const IntensityRow* intensity =
-          column.image < 0 ? nullptr : &intensities_[static_cast<size_t>(column.image)][row];
+          column.image < 0 ? nullptr : &intensities[static_cast<size_t>(column.image)][row];
       const double v = Value(column, shape, intensity);
       if (c > 0) result.rows += ',';
       AppendNumber(result.rows, v);
@@ -123,7 +134,8 @@ void Executor::Worker::Write(const Instruction& op, const Job& job, bool labels,
   const ZarrEncoding& encoding =
       labels ? context_.options.label_encoding : context_.options.image_encoding;
   const Register& r = registers_[static_cast<size_t>(op.in)];
-  if (r.unpainted) return WriteRuns(objects_[static_cast<size_t>(r.objects)], output, result);
+  if (labels && r.labelled)
+    return WriteRuns(objects_[static_cast<size_t>(r.objects)], output, result);
   Plane level = plane(op.in);
   if (!labels) {
     // A sample is enough for a display range, and cheap: every k-th pixel, about 16 Ki of them.
