@@ -34,7 +34,7 @@ export interface RunOptions {
   readonly threads?: number;
   /**
    * `"cpu"` (default); `"gpu"`: everything that a GPU can do runs there; `"auto"`: the parts that rates measured on this machine say it does
-   * faster. Labels and integer results are the same, floats within the bounds of docs/gpu.md. What a GPU cannot do, or fails at, the
+   * faster. Labels and integer results are the same, floats within the bounds of docs/gpu-ops.md. What a GPU cannot do, or fails at, the
    * processor does. ERR_GPU_UNAVAILABLE, before anything is written, where `"gpu"` is asked for and there is none.
    */
   readonly engine?: Engine;

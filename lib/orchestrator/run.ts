@@ -316,7 +316,7 @@ async function runPlan(
 }
 
 /**
- * Everything but the files that a well's results depend on. Not the engine: what they give agrees within the bounds of docs/gpu.md, and a run
+ * Everything but the files that a well's results depend on. Not the engine: what they give agrees within the bounds of docs/gpu-ops.md, and a run
  * that ended on a machine with a GPU is resumed on one without.
  */
 function commonKey(pipeline: Pipeline, plan: Plan, encoding: ArrayEncoding, options: RunOptions): string {

@@ -221,6 +221,11 @@ describe("what a GPU cannot answer is the processor's, with a warning and the sa
       expect(gpu.failures).toEqual(cpu.failures);
       expect(gpu.engine.warning).toContain("1 tile of the GPU's had to be done by the processor");
       expectEqualTables(outs);
+
+      const range = await both(root, `${out}-range`, pipeline("range").step("normalize", op.normalize()));
+      expect(range.gpu.planes).toEqual(range.cpu.planes);
+      expect(range.gpu.failures).toEqual(range.cpu.failures);
+      expect(range.gpu.engine.warning).toContain("1 for an op that meets NaN or infinite pixels");
     },
     patience,
   );

@@ -56,6 +56,7 @@ bool Executor::Worker::RunSegment(const GpuPlan& plan, size_t at, const Job& job
   }
   const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - begin;
 
+  if (request.doubtful()) return undo("an op that meets NaN or infinite pixels", false);
   for (const size_t words : recipe->thresholds) {
     if (Declined(request.results.at(words))) {
       return undo("the threshold of a plane with NaN, infinite or too few values", false);
