@@ -2,8 +2,11 @@
 // Whole pipelines on the GPU engine (SwiftShader) against the processor's: images, labels, tables; what it gives back to the processor; devices
 // that are lost, runs that are cancelled and gone on with.
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { beforeAll, describe, expect, test } from "vitest";
 import { native } from "../../lib/native.js";
 import { op } from "../../lib/ops/index.js";
@@ -290,6 +293,44 @@ describe("a run that was cancelled on the GPU", () => {
       expect(Object.values(statusOf(out))).not.toContain("cancelled");
       await go(root, `${out}-cpu`, { engine: "cpu" }, p);
       expect(csv(out)).toBe(csv(`${out}-cpu`));
+    },
+    patience,
+  );
+});
+
+describe("a run that was killed on the GPU", () => {
+  test(
+    "is gone on with on the processor, to the same plate and table",
+    async () => {
+      const { root, out } = make({ wells: ["A01", "A02", "A03", "A04", "A05", "A06"], channels: [0] });
+      const p = pipeline("killed").step(
+        "label",
+        op.threshold({ value: 40 }),
+        op.label(),
+        op.measure(["area"]),
+      );
+      const file = join(folder(), "pipeline.mjs");
+      const index = new URL("../../dist/index.js", import.meta.url).href;
+      writeFileSync(
+        file,
+        `import { op, pipeline } from "${index}";\nexport default pipeline("killed").step("label", op.threshold({ value: 40 }), op.label(), op.measure(["area"]));\n`,
+      );
+      const cli = join(import.meta.dirname, "../../dist/cli/main.js");
+      const args = ["run", root, "-p", file, "-o", out, "--engine", "gpu", "--threads", "1", "-q"];
+      const child = spawn(process.execPath, [cli, ...args], { stdio: "ignore" });
+      const ended = once(child, "exit");
+      const states = join(out, ".tilecast", "wells");
+      // As soon as a well is done; a run that was faster than this look is killed after its end, and is complete.
+      while (child.exitCode === null && !(existsSync(states) && readdirSync(states).length > 0))
+        await delay(5);
+      child.kill("SIGKILL");
+      await ended;
+      const report = await go(root, out, { engine: "cpu", resume: true }, p);
+      expect(report.outcome).toBe("complete");
+      expect(report.planes.reused).toBeGreaterThan(0);
+      await go(root, `${out}-cpu`, { engine: "cpu" }, p);
+      expect(csv(out)).toBe(csv(`${out}-cpu`));
+      expect(storeDigests(out)).toEqual(storeDigests(`${out}-cpu`));
     },
     patience,
   );
