@@ -284,6 +284,8 @@ export interface NativeJob {
   /** Number of the image in an aligner. */
   readonly image?: number;
   readonly thumbnail: boolean;
+  /** Its images are too large for a slot: all threads take it through block by block. Default false. */
+  readonly inBlocks?: boolean;
   readonly sources: readonly {
     readonly path: string;
     readonly page: number;
@@ -546,10 +548,18 @@ export interface NativeBinding extends NativeGpu, NativeEngine {
         readonly viewSlots?: number;
         /** How long all threads together may wait for viewers to let go. Default 0. */
         readonly viewWaitMs?: number;
+        /** What the objects of one mask or label image of a job in blocks may take. Default 1 GiB. */
+        readonly objectBytes?: number;
       },
     ): NativeRunner;
     /** Pool slots that one job of the program holds at its fullest point. */
     slotsNeeded(program: { readonly registers: number; readonly code: readonly object[] }): number;
+    /** Slots that each thread takes when a job of the program runs in blocks, and the first instruction that needs more of an image in a slot than that holds, or -1. */
+    inBlocks(
+      program: { readonly registers: number; readonly code: readonly object[] },
+      job: NativeJob,
+      slotBytes: number,
+    ): { readonly slots: number; readonly unfit: number };
   };
   readonly TilePool: {
     create(slotBytes: number, slots: number): NativeTilePool;

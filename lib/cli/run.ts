@@ -32,6 +32,8 @@ Takes a plate through a pipeline and writes DIR/plate.ome.zarr, measurements.csv
       --levels N         pyramid levels, default: until at most 256 px
       --threads N        that compute; default: every core
       --engine NAME      cpu (default), gpu, or auto: the GPU where it was measured to be faster
+      --memory SIZE      what image tiles may take together, e.g. 4G; default: four fifths of what is free
+      --max-slot SIZE    largest tile that is held whole, default 128M; larger images go block by block
 ${viewHelp}
       --publish ENDPOINT progress events on a ZeroMQ PUB socket, e.g. tcp://127.0.0.1:5555
       --json             the run's report as JSON on stdout
@@ -45,6 +47,20 @@ function integer(name: string, text: string | undefined): number | undefined {
   const n = Number(text);
   if (!Number.isSafeInteger(n) || n < 1)
     throw new TilecastError("ERR_USAGE", `--${name} must be a positive integer, and is "${text}"`, {
+      argument: name,
+    });
+  return n;
+}
+
+const units: Readonly<Record<string, number>> = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+
+/** "4G", "512M", "1.5G", bytes. */
+function bytes(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const m = /^(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?$/i.exec(text);
+  const n = m === null ? 0 : Math.floor(Number(m[1]) * (units[(m[2] ?? "").toUpperCase()] ?? 0));
+  if (!Number.isSafeInteger(n) || n < 1)
+    throw new TilecastError("ERR_USAGE", `--${name} must be a size such as 512M or 4G, and is "${text}"`, {
       argument: name,
     });
   return n;
@@ -193,6 +209,8 @@ export async function runCommand(args: string[]): Promise<number> {
       levels: { type: "string" },
       threads: { type: "string" },
       engine: { type: "string" },
+      memory: { type: "string" },
+      "max-slot": { type: "string" },
       view: { type: "string", multiple: true },
       publish: { type: "string" },
       json: { type: "boolean" },
@@ -246,6 +264,8 @@ export async function runCommand(args: string[]): Promise<number> {
   const chunk = integer("chunk", values.chunk);
   const levels = integer("levels", values.levels);
   const threads = integer("threads", values.threads);
+  const memory = bytes("memory", values.memory);
+  const maxSlotBytes = bytes("max-slot", values["max-slot"]);
   const show = { json: values.json ?? false, quiet: values.quiet ?? false };
   const page =
     web === null
@@ -266,6 +286,8 @@ export async function runCommand(args: string[]): Promise<number> {
       ...(levels === undefined ? {} : { levels }),
       ...(threads === undefined ? {} : { threads }),
       ...(engine === undefined ? {} : { engine }),
+      ...(memory === undefined ? {} : { memory }),
+      ...(maxSlotBytes === undefined ? {} : { maxSlotBytes }),
       ...(values.publish === undefined ? {} : { publish: values.publish }),
       command: `tilecast run ${args.map((a) => (/^[\w./:@%+,=-]+$/.test(a) ? a : `'${a.replaceAll("'", "'\\''")}'`)).join(" ")}`,
     },

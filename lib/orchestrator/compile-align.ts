@@ -25,7 +25,7 @@ export interface AlignGroup extends Pick<Alignment, "over" | "well" | "site" | "
 }
 
 /** One round of looking for places, before the run. */
-export interface AlignPhase extends Pick<Plan, "programs" | "resources" | "slotBytes"> {
+export interface AlignPhase extends Pick<Plan, "programs" | "resources"> {
   readonly groups: readonly AlignGroup[];
 }
 
@@ -123,6 +123,7 @@ function compileGroup(
     const { well, site, timepoint, z } = stream;
     const job: Job = {
       program: context.intern(builder),
+      tileBytes: builder.largestTile,
       well,
       site,
       timepoint,

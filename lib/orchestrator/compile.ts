@@ -101,7 +101,6 @@ class Compiler {
   readonly #alignments: Alignments;
   readonly #stitch: AlignOp | undefined;
   readonly #sites = new Map<string, Set<number>>();
-  #slotBytes = 0;
 
   constructor(
     readonly pipeline: Pipeline,
@@ -153,6 +152,7 @@ class Compiler {
 
     const drafts: {
       program: number;
+      tileBytes: number;
       sources: PlaneRef[];
       parts: Stream[];
       outputs: PendingOutput[];
@@ -171,6 +171,7 @@ class Compiler {
       const streams = this.#runSteps(builder, group, null, leaving);
       drafts.push({
         program: this.#intern(builder),
+        tileBytes: builder.largestTile,
         sources: builder.sources,
         parts: builder.parts,
         outputs: leaving.outputs,
@@ -196,6 +197,7 @@ class Compiler {
       const s = d.streams[0] as Stream;
       return {
         program: d.program,
+        tileBytes: d.tileBytes,
         well: s.well,
         site: s.site,
         timepoint: s.timepoint,
@@ -236,7 +238,6 @@ class Compiler {
         this.#planeColumns.length > 0
           ? ["plate", "well", "site", "channel", "timepoint", "z_index", "step", ...this.#planeColumns]
           : [],
-      slotBytes: this.#slotBytes,
       unused,
       remarks: layout.remarks,
     };
@@ -304,7 +305,6 @@ class Compiler {
     return {
       programs: this.#programs,
       resources: this.#resources.all,
-      slotBytes: this.#slotBytes,
       groups,
     };
   }
@@ -317,7 +317,6 @@ class Compiler {
       id = this.#programs.push(program) - 1;
       this.#programIds.set(key, id);
     }
-    this.#slotBytes = Math.max(this.#slotBytes, builder.largestTile);
     return id;
   }
 
@@ -617,6 +616,7 @@ class Compiler {
     builder.run({ op: "collect", stage, in: value.reg, resource: e.id, a: e.resource.background });
     return {
       program: this.#intern(builder),
+      tileBytes: builder.largestTile,
       well: stream.well,
       site: stream.site,
       timepoint: stream.timepoint,

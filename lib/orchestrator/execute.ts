@@ -27,11 +27,13 @@ export function nativeJob(
   store: OmeZarrStore,
   thumbnail: boolean,
   files: NativeJob["files"],
+  inBlocks: ReadonlySet<Job>,
 ): FetchableJob {
   return {
     program: job.program,
     index,
     thumbnail,
+    inBlocks: inBlocks.has(job),
     sources: job.sources.map(nativeSource),
     outputs: job.outputs.map((o) => ({
       dir: join(store.root, o.image),
@@ -109,6 +111,7 @@ export async function prepareResources(
   plan: Pick<Plan, "programs" | "resources">,
   store: OmeZarrStore,
   functions: FunctionHost,
+  inBlocks: ReadonlySet<Job>,
   cancelled: () => boolean,
   progress: () => void,
   signal?: AbortSignal,
@@ -123,7 +126,7 @@ export async function prepareResources(
   for (const [id, r] of plan.resources.entries()) {
     if (r.kind !== "estimate") continue;
     const failures: string[] = [];
-    const jobs = r.jobs.map((j, i) => nativeJob(j, i, store, false, []));
+    const jobs = r.jobs.map((j, i) => nativeJob(j, i, store, false, [], inBlocks));
     const call = (c: NativeFunctionCall) => functions.call(c, r.jobs[c.job]);
     const take = (results: readonly NativeJobResult[]) => {
       for (const x of results) if (x.error) failures.push(x.error.message);

@@ -19,7 +19,9 @@ import type { AlignGroup, AlignPhase } from "./compile-align.js";
 import { execute, nativeJob, prepareResources } from "./execute.js";
 import type { Point } from "./field-grid.js";
 import { FunctionHost } from "./function-host.js";
+import { estimateJobs } from "./large-images.js";
 import type { Pipeline } from "./pipeline.js";
+import type { Job } from "./plan.js";
 import { RunPool, threadsThatFit } from "./run-pool.js";
 import { settle } from "./settle-places.js";
 
@@ -82,7 +84,10 @@ async function measure(phase: AlignPhase, groups: readonly AlignGroup[], environ
   const { store, signal } = environment;
   const addon = native();
   const jobs = groups.flatMap((g) => g.jobs);
-  const slotBytes = Math.max(4096, phase.slotBytes);
+  const inBlocks = new Set<Job>();
+  // Images that are put side by side are a camera's: they are held whole.
+  const tiles = [...jobs.map(({ job }) => job), ...estimateJobs(phase)].map((job) => job.tileBytes);
+  const slotBytes = Math.max(4096, ...tiles);
   const perThread = Math.max(1, ...phase.programs.map((p) => addon.Runner.slotsNeeded(p)));
   const threads = threadsThatFit(environment.threads, perThread * slotBytes, environment.room);
   using runPool = new RunPool(slotBytes, threads * perThread, 0);
@@ -98,11 +103,20 @@ async function measure(phase: AlignPhase, groups: readonly AlignGroup[], environ
   const abort = () => runner.cancel();
   signal?.addEventListener("abort", abort, { once: true });
   try {
-    await prepareResources(runner, phase, store, functions, cancelled, environment.progress, signal);
+    await prepareResources(
+      runner,
+      phase,
+      store,
+      functions,
+      inBlocks,
+      cancelled,
+      environment.progress,
+      signal,
+    );
     if (cancelled()) return null;
     await execute(
       runner,
-      jobs.map(({ job, image }, i) => ({ ...nativeJob(job, i, store, false, []), image })),
+      jobs.map(({ job, image }, i) => ({ ...nativeJob(job, i, store, false, [], inBlocks), image })),
       (call) => functions.call(call, jobs[call.job]?.job),
       environment.progress,
       signal,

@@ -138,6 +138,8 @@ export interface Job {
   readonly well: string;
   readonly site: number;
   readonly timepoint: number;
+  /** Bytes of its largest tile. */
+  readonly tileBytes: number;
   /** The slice that it works on; null where slices are projected, or there are none. */
   readonly z: number | null;
   /** Channels it computes, ascending. */
@@ -192,8 +194,6 @@ export interface Plan {
   readonly planeColumns: readonly string[];
   /** How many of `columns` come before those that a job's rows fill (plate, well, ...). */
   readonly keyColumns: number;
-  /** Bytes that the largest tile of any job takes, and the most tiles that one job holds at once. */
-  readonly slotBytes: number;
   /** Planes of the plate that this pipeline does not read, and why. */
   readonly unused: readonly { readonly plane: PlaneRef; readonly reason: string }[];
   /** Remarks for people: padded fields, promoted dtypes. */

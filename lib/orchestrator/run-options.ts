@@ -38,6 +38,13 @@ export interface RunOptions {
    * processor does. ERR_GPU_UNAVAILABLE, before anything is written, where `"gpu"` is asked for and there is none.
    */
   readonly engine?: Engine;
+  /** Bytes that the tiles of the run may take together. Default: four fifths of what this process may still have. */
+  readonly memory?: number;
+  /**
+   * Bytes of the largest tile that is held whole; default 128 MiB. Jobs with larger ones go block by block, each on all threads, with the
+   * same results. An op that needs its whole image in one tile is ERR_PIPELINE then (docs/large-images.md).
+   */
+  readonly maxSlotBytes?: number;
   /** OME-Zarr version. Default "0.5" (zarr v3, sharded); "0.4" (zarr v2) for older readers. */
   readonly zarr?: NgffVersion;
   /** Default "blosc-lz4": writing keeps up with the disks of today; "blosc-zstd" is about a third smaller and three times slower. */
@@ -98,6 +105,14 @@ export function checkOptions(options: RunOptions): {
     throw bad("threads", "an integer from 1 to 1024", threads);
   const engine = options.engine ?? "cpu";
   if (!engines.includes(engine)) throw bad("engine", engines.map((e) => `"${e}"`).join(" or "), engine);
+  for (const [name, least] of [
+    ["memory", 2 ** 20],
+    ["maxSlotBytes", 4096],
+  ] as const) {
+    const bytes = options[name];
+    if (bytes !== undefined && !(Number.isSafeInteger(bytes) && bytes >= least))
+      throw bad(name, `an integer of bytes from ${least}`, bytes);
+  }
   for (const name of ["tiles", "waitMs", "drainMs"] as const) {
     const limit = options.sinkLimits?.[name];
     if (limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 0 && limit <= 1e9))

@@ -19,6 +19,7 @@ import { type Account, engineReport, gpuSeconds, nothing } from "./engine-report
 import { checkIllumination, execute, nativeJob, prepareResources } from "./execute.js";
 import { findAlignments } from "./find-alignments.js";
 import { FunctionHost } from "./function-host.js";
+import { planPool } from "./large-images.js";
 import { splitWell } from "./layout.js";
 import { Ledger } from "./ledger.js";
 import { outputError } from "./output-error.js";
@@ -28,7 +29,7 @@ import { type Progress, Throughput } from "./progress.js";
 import { finishRun, type RunReport, wellReport } from "./results.js";
 import { RunFeed } from "./run-feed.js";
 import { checkOptions, type RunOptions, type SinkLimits } from "./run-options.js";
-import { RunPool, threadsThatFit } from "./run-pool.js";
+import { RunPool } from "./run-pool.js";
 import { SinkHub } from "./sinks.js";
 import { writeField, writePlate } from "./store-layout.js";
 import { WellStates, wellKey } from "./well-state.js";
@@ -143,7 +144,7 @@ async function runPlan(
     chunk: encoding.chunk,
     separator: encoding.separator,
   };
-  const room = 0.8 * (process.availableMemory?.() ?? freemem());
+  const room = options.memory ?? 0.8 * (process.availableMemory?.() ?? freemem());
   const cache = new AlignmentCache(out, options.resume ?? false);
   const { alignments, timings: alignTimings } = await findAlignments(pipeline, plate, wishes, {
     store,
@@ -157,14 +158,10 @@ async function runPlan(
   const plan = alignments.size === 0 ? draft : compile(pipeline, plate, { ...wishes, alignments });
   const decision = await decideEngine(engine, plan, wanted);
   began += 1000 * decision.calibrationSeconds; // once a machine and pipeline
-  const slotBytes = Math.max(4096, plan.slotBytes);
-  const perThread = slotsOf(plan, decision);
   // With a GPU, more threads than compute: the others wait for it.
-  const workers = threadsThatFit(
-    decision.gpu ? wanted + waitingThreads(wanted) : wanted,
-    perThread * slotBytes,
-    room,
-  );
+  const most = decision.gpu ? wanted + waitingThreads(wanted) : wanted;
+  const shared = planPool(plan, most, room, options.maxSlotBytes, decision.gpu ? slotsOf(plan, decision) : 1);
+  const { slotBytes, perThread, threads: workers, inBlocks, objectBytes } = shared;
   const threads = Math.min(wanted, workers);
   const viewSlots = hub?.slots(plan, workers, slotBytes, room - workers * perThread * slotBytes) ?? 0;
   const opening = performance.now();
@@ -209,6 +206,7 @@ async function runPlan(
       thumbnailPx: thumbnailPx(plate),
       viewSlots: extra,
       viewWaitMs: hub?.waitMs ?? 0,
+      objectBytes,
     });
     const before = decision.gpu && addon.gpuStats(decision.gpu);
     const functions = new FunctionHost(pool, runner, plan);
@@ -225,6 +223,7 @@ async function runPlan(
         plan,
         store,
         functions,
+        inBlocks,
         () => cancelled,
         () => report("estimate"),
         options.signal,
@@ -244,6 +243,7 @@ async function runPlan(
             store,
             thumbnail,
             field ? store.collect(() => writeField(store, plate, field)) : [],
+            inBlocks,
           );
         });
         const call = (c: NativeFunctionCall) => functions.call(c, plan.jobs[c.job]);

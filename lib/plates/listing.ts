@@ -36,7 +36,7 @@ export interface ListOptions {
 /** Folders read at a time: enough to hide the latency of a file server, few enough to leave it usable. */
 const parallelFolders = 16;
 
-const imageName = /\.tiff?$/i;
+export const imageName = /\.tiff?$/i;
 
 interface Folder {
   readonly path: string;

@@ -8,7 +8,7 @@ import { throwIfCancelled } from "./cancel.js";
 import type { PlateFormat } from "./format.js";
 import { type FormatOption, formatOptions, namedFormats } from "./formats.js";
 import { type HeaderScanner, nativeScanner } from "./headers.js";
-import { listFolder } from "./listing.js";
+import { imageName, listFolder, listingOf } from "./listing.js";
 import { omeTiffWith } from "./ome-tiff.js";
 import { isZarr, openOmeZarr } from "./ome-zarr.js";
 import { namesPlate, openFiles } from "./open-files.js";
@@ -63,27 +63,28 @@ function chooseFormat(options: OpenPlateOptions): PlateFormat | undefined {
   return format === "auto" || format === "ome-zarr" ? undefined : namedFormats[format];
 }
 
-/** The plate's folder: the path itself, or the folder of the metadata file that it names. */
-async function folderOf(path: string): Promise<string> {
+/** The plate's folder: the path itself, or the folder of the metadata file or image that it names; and the image. */
+async function folderOf(path: string): Promise<{ root: string; image?: string }> {
   const root = resolve(path);
   try {
     const info = await stat(root);
-    if (info.isDirectory()) return root;
+    if (info.isDirectory()) return { root };
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     const why = code === "ENOENT" || code === "ENOTDIR" ? "does not exist" : `cannot be read (${code})`;
     throw new TilecastError("ERR_PLATE_NOT_FOUND", `${root} ${why}`, { path: root, argument: "path", cause });
   }
-  if (namesPlate.test(basename(root))) return dirname(root);
+  if (namesPlate.test(basename(root))) return { root: dirname(root) };
+  if (imageName.test(root)) return { root: dirname(root), image: basename(root) };
   throw new TilecastError(
     "ERR_PLATE_NOT_FOUND",
-    `${root} is a file; expected the plate's folder (perhaps ${dirname(root)})`,
+    `${root} is a file; expected the plate's folder (perhaps ${dirname(root)}), or a TIFF`,
     { path: root, argument: "path" },
   );
 }
 
 /**
- * Catalogues the plate in the folder `path`, or behind a URL of http(s) (lib/plates/remote.ts). Damaged files, missing planes and everything left out become notices; only a
+ * Catalogues the plate in the folder `path`, a single TIFF (a slide, a stitched well) as a plate of one well, or what is behind a URL of http(s) (lib/plates/remote.ts). Damaged files, missing planes and everything left out become notices; only a
  * folder that is no plate at all is an error.
  *
  * Files are planes, with two exceptions where only names speak. A multi-page file outside any z stack, whose pages are of one size, is a stack:
@@ -108,7 +109,11 @@ export async function openPlate(path: string, options: OpenPlateOptions = {}): P
   const chosen = chooseFormat(options);
   throwIfCancelled(signal, "opening the plate");
   if (isUrl(path)) return openRemotePlate(path, chosen, options);
-  const root = await folderOf(path);
+  const { root, image } = await folderOf(path);
+  const files = { scanner, stat, read: readFile };
+  // Its own metadata says what its pages are; without any they are a stack.
+  if (image !== undefined)
+    return openFiles(listingOf(root, [image]), files, chosen ?? omeTiffWith(undefined), { headers, signal });
   if (options.format === "ome-zarr" || (chosen === undefined && (await isZarr(root))))
     return openOmeZarr(root, { headers, signal });
   const listing = await listFolder(root, { signal }).catch((cause: unknown) => {
@@ -120,5 +125,5 @@ export async function openPlate(path: string, options: OpenPlateOptions = {}): P
       cause,
     });
   });
-  return openFiles(listing, { scanner, stat, read: readFile }, chosen, { headers, signal });
+  return openFiles(listing, files, chosen, { headers, signal });
 }

@@ -137,7 +137,7 @@ describe("a chain that changes sizes", () => {
       ["objects", "int32", [1, 31, 21]],
     ]);
     // The largest tile is the plane as it is read, 16 bit, or what the crop gives.
-    expect(plan.slotBytes).toBe(80 * 60 * 2);
+    expect(Math.max(...plan.jobs.map((j) => j.tileBytes))).toBe(80 * 60 * 2);
   });
 
   test("corrects the illumination with an image of the size that it has then", async () => {

@@ -193,7 +193,7 @@ describe("jobs", () => {
     );
     expect(plan.jobs).toHaveLength(12);
     expect(plan.programs).toHaveLength(1);
-    expect(plan.slotBytes).toBe(8 * 6 * 4); // labels are int32
+    expect(Math.max(...plan.jobs.map((j) => j.tileBytes))).toBe(8 * 6 * 4); // labels are int32
   });
 
   test("are one a channel, one a plane without projection, one a field when channels are measured on each other", async () => {

@@ -361,11 +361,22 @@ describe("what is no plate", () => {
       "ERR_PLATE_NOT_FOUND",
       `${join(root, "absent")} does not exist`,
     ]);
-    writeTiff(join(root, "x.tif"), page);
-    const file = await thrown(() => openPlate(join(root, "x.tif")));
+    writeFileSync(join(root, "x.czi"), "");
+    const file = await thrown(() => openPlate(join(root, "x.czi")));
     expect(file.message).toBe(
-      `${join(root, "x.tif")} is a file; expected the plate's folder (perhaps ${root})`,
+      `${join(root, "x.czi")} is a file; expected the plate's folder (perhaps ${root}), or a TIFF`,
     );
+  });
+
+  test("a single TIFF is a plate of one well, whatever lies beside it", async () => {
+    const root = folder();
+    writeTiff(join(root, "slide.tif"), page);
+    writeTiff(join(root, "demo_B03_s1_w1.tif"), page);
+    const plate = await openPlate(join(root, "slide.tif"));
+    expect(plate.wells).toEqual(["A01"]);
+    expect(plate.planes.map((p) => [p.path, p.channel, p.z_index])).toEqual([
+      [join(root, "slide.tif"), 1, null],
+    ]);
   });
 
   test("a folder without images says what it has", async () => {

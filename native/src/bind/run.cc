@@ -7,6 +7,7 @@
 #include "bind/pool.h"
 #include "bind/run_data.h"
 #include "bind/run_gpu.h"
+#include "exec/block_plan.h"
 #include "exec/executor.h"
 #include "ops/arithmetic.h"
 #include "ops/kernels/kernels.h"
@@ -21,6 +22,7 @@ class Runner : public Napi::ObjectWrap<Runner> {
     return DefineClass(env, "Runner",
                        {
                            StaticMethod<&Runner::SlotsNeeded>("slotsNeeded"),
+                           StaticMethod<&Runner::InBlocks>("inBlocks"),
                            InstanceMethod<&Runner::AddProgram>("addProgram"),
                            InstanceMethod<&Runner::AddField>("addField"),
                            InstanceMethod<&Runner::AddFieldFile>("addFieldFile"),
@@ -57,6 +59,8 @@ class Runner : public Napi::ObjectWrap<Runner> {
       options.thumbnail_px = std::max(8, IntOr(o, "thumbnailPx", 160));
       options.view_slots = std::max(0, IntOr(o, "viewSlots", 0));
       options.view_wait_ms = std::max(0, IntOr(o, "viewWaitMs", 0));
+      if (const Napi::Value v = o.Get("objectBytes"); v.IsNumber())
+        options.object_bytes = static_cast<uint64_t>(v.As<Napi::Number>().DoubleValue());
       executor_ = std::make_unique<Executor>(std::move(pool), options);
     });
     napi_add_env_cleanup_hook(info.Env(), &Runner::OnExit, this);
@@ -105,6 +109,22 @@ class Runner : public Napi::ObjectWrap<Runner> {
       Program program = ProgramFrom(info[0].As<Napi::Object>());
       program.Finalize();
       return Napi::Number::New(info.Env(), program.slots);
+    });
+  }
+
+  // inBlocks(program): { slots, unfit }, the slots that a thread takes, and the first instruction
+  // that needs its whole image in a tile, or -1.
+  static Napi::Value InBlocks(const Napi::CallbackInfo& info) {
+    return Guard(info.Env(), [&] {
+      const Program program = ProgramFrom(info[0].As<Napi::Object>());
+      const Job job = JobFrom(info[1].As<Napi::Object>());
+      const BlockPlan plan(program, job);
+      const Instruction* const unfit =
+          plan.Unfit(static_cast<uint64_t>(info[2].As<Napi::Number>().DoubleValue()));
+      Napi::Object out = Napi::Object::New(info.Env());
+      out.Set("slots", BlockSlots(program));
+      out.Set("unfit", unfit == nullptr ? -1.0 : static_cast<double>(unfit - program.code.data()));
+      return out;
     });
   }
 

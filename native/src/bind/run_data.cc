@@ -368,6 +368,7 @@ Job JobFrom(const Napi::Object& o) {
   job.index = IntOr(o, "index", 0);
   job.image = IntOr(o, "image", 0);
   job.thumbnail = o.Get("thumbnail").ToBoolean().Value();
+  job.in_blocks = o.Get("inBlocks").ToBoolean().Value();
   const auto prefixes = o.Get("rowPrefixes").As<Napi::Array>();
   for (uint32_t i = 0; i < prefixes.Length(); ++i) {
     job.row_prefixes.push_back(prefixes.Get(i).As<Napi::String>().Utf8Value());

@@ -32,6 +32,25 @@ void IlluminationEstimator::Add(int index, const Plane& image, float background)
   images_[static_cast<size_t>(index)] = std::move(small);
 }
 
+void IlluminationEstimator::AddPart(int index, int64_t y, int64_t x, const Plane& part,
+                                    float background) {
+  std::vector<float>& image = images_[static_cast<size_t>(index)];
+  {
+    const std::lock_guard lock(mutex_);
+    if (image.empty()) image.resize(static_cast<size_t>(small_h_ * small_w_));
+  }
+  thread_local std::vector<float> small;
+  const int64_t height = (part.height + factor_ - 1) / factor_,
+                width = (part.width + factor_ - 1) / factor_;
+  small.resize(static_cast<size_t>(height * width));
+  BlockMean(part, factor_, PackedPlane(small.data(), DType::kF32, height, width));
+  for (int64_t row = 0; row < height; ++row) {
+    float* const to = image.data() + (y / factor_ + row) * small_w_ + x / factor_;
+    for (int64_t i = 0; i < width; ++i)
+      to[i] = small[static_cast<size_t>(row * width + i)] - background;
+  }
+}
+
 std::vector<float> IlluminationEstimator::Finish(EstimateMethod method, double sigma) const {
   std::vector<const float*> planes;
   for (const auto& image : images_) {

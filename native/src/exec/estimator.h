@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <vector>
 
 #include "image.h"
@@ -25,16 +26,23 @@ class IlluminationEstimator {
 
   // Thread-safe for distinct indexes. `image` has the estimator's size (kOpShape otherwise).
   void Add(int index, const Plane& image, float background);
+  // A part of an image, whose first pixel is (y, x), multiples of the factor. Thread-safe for
+  // distinct parts.
+  void AddPart(int index, int64_t y, int64_t x, const Plane& part, float background);
+  // Takes an image back of which not all parts came.
+  void Drop(int index) { images_[static_cast<size_t>(index)].clear(); }
   // float32 field, height x width. Images never added (failed planes) are left out; none at all is
   // kInvalidArgument.
   std::vector<float> Finish(EstimateMethod method, double sigma) const;
 
   int64_t height() const { return height_; }
   int64_t width() const { return width_; }
+  int64_t factor() const { return factor_; }
 
  private:
   int64_t height_, width_, factor_, small_h_, small_w_;
   std::vector<std::vector<float>> images_;
+  std::mutex mutex_;  // AddPart, while it makes an image
 };
 
 }  // namespace tilecast

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "exec/block_job.h"
 #include "exec/worker.h"
 
 namespace tilecast {
@@ -90,20 +91,35 @@ void Executor::Start(std::vector<Job> jobs, std::function<void()> on_results,
   on_results_ = std::move(on_results);
   on_call_ = std::move(on_call);
   next_ = 0;
-  const int count = std::max(1, std::min<int>(options_.threads, static_cast<int>(jobs_.size())));
+  // A job in blocks has work for every thread.
+  std::vector<BlockResource> resources;
+  for (Resource& r : resources_)
+    resources.push_back({r.estimator.get(), &r.field, r.height, r.width});
+  blocks_.clear();
+  for (size_t i = 0; i < jobs_.size(); ++i) {
+    if (!jobs_[i].in_blocks) continue;
+    blocks_.push_back(std::make_unique<BlockJob>(*pool_, options_, cancel_, resources,
+                                                 programs_[static_cast<size_t>(jobs_[i].program)],
+                                                 jobs_[i], static_cast<int>(i), options_.threads));
+  }
+  const int count =
+      blocks_.empty() ? std::max(1, std::min<int>(options_.threads, static_cast<int>(jobs_.size())))
+                      : options_.threads;
   running_ = count;
   notified_ = false;
-  for (int i = 0; i < count; ++i) threads_.emplace_back([this] { WorkerMain(); });
+  for (int i = 0; i < count; ++i) threads_.emplace_back([this, i] { WorkerMain(i); });
 }
 
-void Executor::WorkerMain() {
+void Executor::WorkerMain(int thread) {
   WorkerContext context{*pool_, options_, cancel_, on_call_, views_, cores_, gpu_.get()};
   Worker worker(context, programs_, resources_);
   while (!cancel_) {
     const size_t at = next_.fetch_add(1);
     if (at >= jobs_.size()) break;
+    if (jobs_[at].in_blocks) continue;  // when the others are done
     Push(worker.Run(static_cast<int>(at), jobs_[at]));
   }
+  RunBlocks(thread);
   std::function<void()> notify;
   {
     const std::lock_guard lock(mutex_);
@@ -112,6 +128,21 @@ void Executor::WorkerMain() {
     if (--running_ == 0) notify = on_results_;
   }
   if (notify) notify();
+}
+
+// Every thread takes part in every one of them, also when the run is cancelled: they wait for each
+// other.
+void Executor::RunBlocks(int thread) {
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    BlockJob& job = *blocks_[i];
+    job.Run(thread);
+    if (thread != 0) continue;
+    {
+      const std::lock_guard lock(mutex_);
+      job.AddTimes(seconds_[static_cast<size_t>(job.program())]);
+    }
+    if (std::optional<JobResult> result = job.TakeResult()) Push(std::move(*result));
+  }
 }
 
 void Executor::Push(JobResult result) {

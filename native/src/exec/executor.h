@@ -133,7 +133,11 @@ struct ExecutorOptions {
   int view_slots = 0;
   // How long all threads together may wait for viewers to let go, before they begin a job.
   double view_wait_ms = 0;
+  // Of a job that runs in blocks: what the runs of one mask or label image may take.
+  uint64_t object_bytes = uint64_t{1} << 30;
 };
+
+class BlockJob;
 
 class Executor {
  public:
@@ -181,7 +185,8 @@ class Executor {
   class Worker;
   friend class SegmentTrial;
 
-  void WorkerMain();
+  void WorkerMain(int thread);
+  void RunBlocks(int thread);
   void Push(JobResult result);
 
   std::shared_ptr<TilePool> pool_;
@@ -192,6 +197,7 @@ class Executor {
   std::vector<Program> programs_;
   std::vector<Resource> resources_;
   std::vector<Job> jobs_;
+  std::vector<std::unique_ptr<BlockJob>> blocks_;  // of the jobs that run in blocks
   std::function<void()> on_results_;
   std::function<void(FunctionCall*)> on_call_;
 

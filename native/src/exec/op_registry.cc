@@ -6,7 +6,9 @@
 #include <cmath>
 #include <limits>
 
+#include "ops/arithmetic.h"
 #include "ops/check.h"
+#include "ops/histogram.h"
 
 namespace tilecast {
 namespace {
@@ -30,6 +32,16 @@ std::string Joined(const List& list, Text&& text) {
   std::string out;
   for (const auto& item : list) out += (out.empty() ? "" : ", ") + std::string(text(item));
   return out;
+}
+
+std::function<void(const Plane&, OpArguments&)> PrepareBy(const OpRow& row) {
+  return [wants = row.wants, settle = row.settle](const Plane& in, OpArguments& arguments) {
+    const PlaneWants wanted = wants(arguments);
+    PlaneFacts facts;
+    if (wanted.range) facts.range = Range(in);
+    for (const double q : wanted.percentiles) facts.percentiles.push_back(Percentile(in, q));
+    settle(facts, arguments);
+  };
 }
 
 }  // namespace
@@ -134,7 +146,10 @@ std::span<const OpRow> OpRows() {
     std::vector<OpRow> all;
     for (auto family :
          {IntensityRows, FilterRows, MorphologyRows, SegmentationRows, GeometryRows}) {
-      for (OpRow& row : family()) all.push_back(std::move(row));
+      for (OpRow& row : family()) {
+        if (row.settle) row.prepare = PrepareBy(row);
+        all.push_back(std::move(row));
+      }
     }
     return all;
   }();

@@ -15,8 +15,10 @@
 #include <vector>
 
 #include "error.h"
+#include "exec/region.h"
 #include "image.h"
 #include "ops/gaussian.h"
+#include "ops/label.h"
 
 namespace tilecast {
 
@@ -108,6 +110,26 @@ inline constexpr DTypeSet kLevels = kUpTo16 | DTypes({DType::kF32, DType::kF64})
 inline constexpr DTypeSet kMask = DTypes({DType::kU8});
 inline constexpr DTypeSet kLabels = DTypes({DType::kI32});
 
+// What an op asks of its whole input before it sees any of it.
+struct PlaneWants {
+  bool range = false;
+  std::vector<double> percentiles = {};
+  bool levels = false;  // CountLevels (ops/histogram.h)
+};
+struct PlaneFacts {
+  MinMax range{0, 0};
+  std::vector<double> percentiles;  // as asked for
+  std::vector<float> counts;
+  std::vector<double> levels;
+};
+
+// Where a part of an image is that an op makes from a part of its input.
+struct OpPart {
+  PlaneShape whole_in, whole_out;
+  Region in, out;
+  const PlaneFacts& facts;
+};
+
 struct OpRow {
   // What of the input a pixel of the result depends on.
   enum class Reach : uint8_t {
@@ -128,14 +150,30 @@ struct OpRow {
   std::function<PlaneShape(PlaneShape in, const OpArguments&)> shape = {};
   // kHalo: how far, px.
   std::function<int64_t(const OpArguments&)> halo = {};
+  // kHalo: results are the same bits only where rows are counted from a multiple of this; empty: 1.
+  std::function<int64_t(DType in, const OpArguments&)> row_step = {};
+  // kPlane, where a part of the result comes from a part of the input all the same: which.
+  std::function<Region(const Region& out, PlaneShape in, const OpArguments&)> source = {};
+  // What it must know of the whole input, which `settle` puts into the arguments, or `run_part` is
+  // handed. `prepare` follows from the two.
+  std::function<PlaneWants(const OpArguments&)> wants = {};
+  std::function<void(const PlaneFacts&, OpArguments&)> settle = {};
   // Looks at the whole input before `run` sees any of it, and puts what it found into the
   // arguments (percentiles, a range). An op that has it can only begin a chain of point-wise ops.
   std::function<void(const Plane& in, OpArguments&)> prepare = {};
   void (*run)(const OpCall&) = nullptr;
+  // Makes a part of the result where `run` of the input's part does not.
+  void (*run_part)(const OpCall&, const OpPart&) = nullptr;
+  // Of masks and labels: the op on objects instead of pixels.
+  void (*on_objects)(const OpArguments&, const Objects& in, Objects& out) = nullptr;
 
   DType ResultOf(DType in, const OpArguments& a) const { return result ? result(in, a) : in; }
   // kOpShape where there would be no pixel.
   PlaneShape ShapeOf(PlaneShape in, const OpArguments& a) const;
+  // Whether images too large for a tile can go through, block by block.
+  bool InBlocks() const {
+    return reach != Reach::kPlane || source || run_part != nullptr || on_objects != nullptr;
+  }
   bool Accepts(DType d) const { return (accepts >> static_cast<unsigned>(d) & 1) != 0; }
 };
 

@@ -47,6 +47,7 @@ std::vector<OpRow> FilterRows() {
               [](const OpArguments& a) {
                 return std::max(a.integer("height"), a.integer("width")) / 2;
               },
+          .row_step = [](DType, const OpArguments& a) { return a.integer("height"); },
           .run =
               [](const OpCall& c) {
                 BoxMean(c.in, c.arguments.integer("height"), c.arguments.integer("width"), c.out);

@@ -4,7 +4,6 @@
 #include "ops/anscombe.h"
 #include "ops/arithmetic.h"
 #include "ops/background.h"
-#include "ops/histogram.h"
 #include "ops/intensity.h"
 
 namespace tilecast {
@@ -71,9 +70,15 @@ std::vector<OpRow> IntensityRows() {
           .parameters = {{"value", Type::kNumber, {}, true},
                          {"percentile", Type::kNumber, {}, true}},
           .result = Float32,
-          .prepare =
-              [](const Plane& in, OpArguments& a) {
-                if (!a.has("value")) a.Replace("value", Percentile(in, a.number("percentile")));
+          .wants =
+              [](const OpArguments& a) {
+                PlaneWants wants;
+                if (!a.has("value")) wants.percentiles = {a.number("percentile")};
+                return wants;
+              },
+          .settle =
+              [](const PlaneFacts& facts, OpArguments& a) {
+                if (!a.has("value")) a.Replace("value", facts.percentiles.at(0));
               },
           .run =
               [](const OpCall& c) {
@@ -155,17 +160,18 @@ std::vector<OpRow> IntensityRows() {
                          {"outHigh", Type::kNumber, 1},
                          DTypeParameter(kFloat32)},
           .result = Wanted,
-          .prepare =
-              [](const Plane& in, OpArguments& a) {
-                if (a.number("low") == 0 && a.number("high") == 100) {
-                  const MinMax range = Range(in);
-                  a.Replace("low", range.min);
-                  a.Replace("high", range.max);
-                } else {
-                  const double low = Percentile(in, a.number("low"));
-                  a.Replace("high", Percentile(in, a.number("high")));
-                  a.Replace("low", low);
-                }
+          .wants =
+              [](const OpArguments& a) {
+                PlaneWants wants;
+                wants.range = a.number("low") == 0 && a.number("high") == 100;
+                if (!wants.range) wants.percentiles = {a.number("low"), a.number("high")};
+                return wants;
+              },
+          .settle =
+              [](const PlaneFacts& facts, OpArguments& a) {
+                const bool range = facts.percentiles.empty();
+                a.Replace("low", range ? facts.range.min : facts.percentiles.at(0));
+                a.Replace("high", range ? facts.range.max : facts.percentiles.at(1));
               },
           .run =
               [](const OpCall& c) {
@@ -178,7 +184,18 @@ std::vector<OpRow> IntensityRows() {
           .name = "equalize",
           .accepts = kLevels,
           .result = Float32,
+          .source = [](const Region& out, PlaneShape, const OpArguments&) { return out; },
+          .wants =
+              [](const OpArguments&) {
+                PlaneWants wants;
+                wants.levels = true;
+                return wants;
+              },
           .run = [](const OpCall& c) { Equalize(c.in, c.out); },
+          .run_part =
+              [](const OpCall& c, const OpPart& part) {
+                EqualizeByLevels(c.in, part.facts.counts, part.facts.levels, c.out);
+              },
       },
       {
           .name = "clahe",

@@ -4,6 +4,7 @@
 
 #include "exec/op_registry.h"
 #include "ops/morphology.h"
+#include "ops/object_parts.h"
 #include "ops/skeleton.h"
 
 namespace tilecast {
@@ -52,6 +53,8 @@ std::vector<OpRow> MorphologyRows() {
           .name = "fillHoles",
           .accepts = kMask,
           .run = [](const OpCall& c) { FillHoles(c.in, c.out); },
+          .on_objects = [](const OpArguments&, const Objects& in,
+                           Objects& out) { FillObjects(in, out); },
       },
       {
           .name = "skeletonize",

@@ -9,6 +9,7 @@
 #include "ops/arithmetic.h"
 #include "ops/check.h"
 #include "ops/distance.h"
+#include "ops/object_parts.h"
 #include "ops/thresholds.h"
 
 namespace tilecast {
@@ -86,6 +87,7 @@ std::vector<OpRow> SegmentationRows() {
           .result = Mask,
           // The Gaussian of sigma (block - 1) / 6 reaches further than the block.
           .halo = [](const OpArguments& a) { return a.integer("block"); },
+          .row_step = [](DType, const OpArguments& a) { return a.integer("block"); },
           .run =
               [](const OpCall& c) {
                 const OpArguments& a = c.arguments;
@@ -142,6 +144,8 @@ std::vector<OpRow> SegmentationRows() {
                          {"maxArea", Type::kInteger, {}, true},
                          {"clearBorder", Type::kFlag, 0}},
           .run = [](const OpCall& c) { FilterLabels(c.in, OptionsOf(c.arguments), c.out); },
+          .on_objects = [](const OpArguments& a, const Objects& in,
+                           Objects& out) { FilterObjects(in, OptionsOf(a), out); },
       },
   };
 }

@@ -245,6 +245,8 @@ struct Job {
   // Small files that go with the job's results (metadata of the images it is the first to write
   // into), written before anything else.
   std::vector<std::pair<std::string, std::string>> files;
+  // Its images are too large for a slot: it runs block by block, on all threads (block_job.h).
+  bool in_blocks = false;
   bool borrows = false;  // whether a source has fetched bytes
 };
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "exec/job_output.h"
+#include "exec/source_check.h"
 #include "ops/arithmetic.h"
 #include "ops/histogram.h"
 #include "ops/intensity.h"
@@ -164,7 +166,7 @@ JobResult Executor::Worker::Run(int index, const Job& job) {
     result.message = e.what();
   }
   if (!result.ok && at != nullptr) result.stage = at->stage;
-  if (!result.ok) EraseOutputs(program, job);
+  if (!result.ok) EraseOutputs(program, job, context_.options);
   registers_.clear();
   free_.clear();
   if (!result.ok) result.views.clear();
@@ -218,27 +220,6 @@ void Executor::Worker::Spend(size_t instruction, double seconds) {
   seconds_[static_cast<size_t>(number_)][at] += seconds;
 }
 
-void Executor::Worker::EraseOutputs(const Program& program, const Job& job) {
-  for (const Instruction& op : program.code) {
-    if (op.kind != OpKind::kWriteImage && op.kind != OpKind::kWriteLabels) continue;
-    const Output& output = job.outputs.at(static_cast<size_t>(op.output));
-    const ZarrEncoding& encoding = op.kind == OpKind::kWriteLabels
-                                       ? context_.options.label_encoding
-                                       : context_.options.image_encoding;
-    PlaneTarget target{"", output.lead, output.height, output.width};
-    for (int level = 0; level < output.levels; ++level) {
-      target.dir = output.dir + "/" + std::to_string(level);
-      try {
-        PlaneWriter::Erase(target, encoding);
-      } catch (const Error&) {
-        // The job's own failure is what gets reported.
-      }
-      target.height = HalfSize(target.height);
-      target.width = HalfSize(target.width);
-    }
-  }
-}
-
 void Executor::Worker::Release(Register& reg) {
   if (reg.loan && !reg.viewed) GiveBack(*reg.loan);
   reg.loan.reset();
@@ -277,17 +258,7 @@ void Executor::Worker::OpenSource(const Source& source) {
   } else {
     reader_.Open(source.path);
   }
-  const TiffPage& page = reader_.layout(source.page);
-  if (page.height != source.height || page.width != source.width || page.dtype != source.dtype) {
-    const auto text = [](int64_t w, int64_t h, DType t) {
-      return std::to_string(w) + " x " + std::to_string(h) + " " + std::string(DTypeName(t));
-    };
-    throw Error(Code::kOpShape,
-                "the file changed since the plate was opened: it was " +
-                    text(source.width, source.height, source.dtype) + " and is " +
-                    text(page.width, page.height, page.dtype),
-                source.path, source.page);
-  }
+  CheckUnchanged(source, reader_.layout(source.page));
 }
 
 void Executor::Worker::ReadSource(const Source& source, const Plane& dst, JobResult& result) {

@@ -20,9 +20,6 @@ namespace tilecast {
 // The instruction's name in timings, in snake case.
 std::string TimingName(const Instruction& op);
 
-// A CSV field; NaN is an empty one.
-void AppendNumber(std::string& text, double v);
-
 struct WorkerContext {
   TilePool& pool;
   const ExecutorOptions& options;
@@ -62,8 +59,6 @@ class Executor::Worker {
   void Execute(const Instruction& op, const Job& job, JobResult& result);
   void Spend(size_t instruction, double seconds);
   void Release(Register& reg);
-  // What earlier runs left where a failed job was to write.
-  void EraseOutputs(const Program& program, const Job& job);
   // A register with memory for a plane of that shape; kSlotTooSmall when a slot cannot hold it.
   Plane Allocate(int reg, DType dtype, int64_t height, int64_t width);
   Plane Place(Loan loan, DType dtype, int64_t height, int64_t width) const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "exec/job_output.h"
 #include "exec/worker.h"
 #include "ops/arithmetic.h"
 #include "ops/colocalization.h"

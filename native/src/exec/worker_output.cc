@@ -1,97 +1,14 @@
 // SPDX-License-Identifier: MIT
 // What leaves a job: table rows, Zarr planes with their pyramids, thumbnails, and what viewers get.
 #include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <limits>
 
+#include "exec/job_output.h"
 #include "exec/worker.h"
 #include "ops/arithmetic.h"
 #include "ops/resample.h"
 
 namespace tilecast {
-
-void AppendNumber(std::string& text, double v) {
-  char buffer[32];
-  if (std::isnan(v)) return;  // an empty CSV field
-  const auto whole = static_cast<int64_t>(v);
-  const auto end = std::abs(v) < 9e15 && static_cast<double>(whole) == v
-                       ? std::to_chars(buffer, buffer + sizeof buffer, whole)
-                       : std::to_chars(buffer, buffer + sizeof buffer, v);
-  text.append(buffer, end.ptr);
-}
-
-namespace {
-
-constexpr double kPi = 3.14159265358979323846;
-
-double Value(const Column& c, const ShapeRow& s, const IntensityRow* i) {
-  switch (c.kind) {
-    case Column::Kind::kLabel:
-      return s.label;
-    case Column::Kind::kArea:
-      return static_cast<double>(s.area);
-    case Column::Kind::kCentroidY:
-      return s.centroid_y;
-    case Column::Kind::kCentroidX:
-      return s.centroid_x;
-    case Column::Kind::kBoxY0:
-      return s.y0;
-    case Column::Kind::kBoxX0:
-      return s.x0;
-    case Column::Kind::kBoxY1:
-      return s.y1;
-    case Column::Kind::kBoxX1:
-      return s.x1;
-    case Column::Kind::kPerimeter:
-      return s.perimeter;
-    case Column::Kind::kEccentricity:
-      return s.eccentricity;
-    case Column::Kind::kMajorAxis:
-      return s.major_axis;
-    case Column::Kind::kMinorAxis:
-      return s.minor_axis;
-    case Column::Kind::kOrientation:
-      return s.orientation;
-    case Column::Kind::kEquivalentDiameter:
-      return std::sqrt(static_cast<double>(s.area) * 4 / kPi);
-    case Column::Kind::kExtent:
-      return static_cast<double>(s.area) /
-             (static_cast<double>(s.y1 - s.y0) * static_cast<double>(s.x1 - s.x0));
-    case Column::Kind::kFormFactor:
-      return 4 * kPi * static_cast<double>(s.area) / (s.perimeter * s.perimeter);
-    case Column::Kind::kSolidity:
-      return s.solidity;
-    case Column::Kind::kEmpty:
-      return std::numeric_limits<double>::quiet_NaN();
-    case Column::Kind::kIntegrated:
-      return i->integrated;
-    case Column::Kind::kMean:
-      return i->mean;
-    case Column::Kind::kMin:
-      return i->min;
-    case Column::Kind::kMax:
-      return i->max;
-    default:
-      if (i->more == nullptr) throw Error(Code::kInternal, "a column was not measured");
-      return i->more[c.more()];
-  }
-}
-
-}  // namespace
-
-ShapeFeatures FeaturesOf(const Instruction& measure) {
-  ShapeFeatures features;
-  for (const Column& c : measure.columns) {
-    features.perimeter |= c.kind == Column::Kind::kPerimeter;
-    features.perimeter |= c.kind == Column::Kind::kFormFactor;
-    features.eccentricity |=
-        c.kind >= Column::Kind::kEccentricity && c.kind <= Column::Kind::kOrientation;
-    features.solidity |= c.kind == Column::Kind::kSolidity;
-  }
-  return features;
-}
-
 void Executor::Worker::Measure(const Instruction& op, const Job& job, JobResult& result) {
   const Objects& objects = ObjectsOf(op.in);
   MeasureShapes(objects, FeaturesOf(op), shapes_);
@@ -107,25 +24,9 @@ void Executor::Worker::AddRows(const Instruction& op, const Job& job,
                                const std::vector<ShapeRow>& shapes,
                                const std::vector<std::vector<IntensityRow>>& intensities,
                                JobResult& result) {
-  PartResult& part = result.parts.at(static_cast<size_t>(op.part));
-  const std::string& prefix = job.row_prefixes.at(static_cast<size_t>(op.part));
-  part.sums.resize(op.columns.size(), 0.0);
-  for (size_t row = 0; row < shapes.size(); ++row) {
-    const ShapeRow& shape = shapes[row];
-    if (shape.area == 0) continue;  // a gap in a user's numbering
-    result.rows += prefix;
-    for (size_t c = 0; c < op.columns.size(); ++c) {
-      const Column& column = op.columns[c];
-      const IntensityRow* intensity =
-          column.image < 0 ? nullptr : &intensities[static_cast<size_t>(column.image)][row];
-      const double v = Value(column, shape, intensity);
-      if (c > 0) result.rows += ',';
-      AppendNumber(result.rows, v);
-      if (!std::isnan(v)) part.sums[c] += v;
-    }
-    result.rows += '\n';
-    ++part.objects;
-  }
+  const auto part = static_cast<size_t>(op.part);
+  AppendRows(op, shapes, intensities, job.row_prefixes.at(part), result.rows,
+             result.parts.at(part));
 }
 
 void Executor::Worker::Write(const Instruction& op, const Job& job, bool labels,
@@ -138,9 +39,7 @@ void Executor::Worker::Write(const Instruction& op, const Job& job, bool labels,
     return WriteRuns(objects_[static_cast<size_t>(r.objects)], output, result);
   Plane level = plane(op.in);
   if (!labels) {
-    // A sample is enough for a display range, and cheap: every k-th pixel, about 16 Ki of them.
-    const auto step = static_cast<int64_t>(
-        std::max(1.0, std::sqrt(static_cast<double>(level.pixels()) / 16384.0)));
+    const int64_t step = SampleStep(level.pixels());
     sample_.clear();
     Visit(level.dtype, [&](auto zero) {
       using T = decltype(zero);
@@ -152,19 +51,7 @@ void Executor::Worker::Write(const Instruction& op, const Job& job, bool labels,
         }
       }
     });
-    if (!sample_.empty()) {
-      const auto nth = [&](double q) {
-        const auto at = sample_.begin() +
-                        static_cast<ptrdiff_t>(q * static_cast<double>(sample_.size() - 1) + 0.5);
-        std::nth_element(sample_.begin(), at, sample_.end());
-        return static_cast<double>(*at);
-      };
-      const double low = nth(0.001), high = nth(0.999);
-      PartResult& part = result.parts.at(static_cast<size_t>(op.part));
-      part.low = part.has_range ? std::min(part.low, low) : low;
-      part.high = part.has_range ? std::max(part.high, high) : high;
-      part.has_range = true;
-    }
+    AddRange(sample_, result.parts.at(static_cast<size_t>(op.part)));
   }
   if (level.dtype != output.dtype) {  // a field whose channels differ in dtype
     converted_.resize(static_cast<size_t>(level.pixels()) * DTypeSize(output.dtype));
@@ -217,9 +104,7 @@ void Executor::Worker::WriteRuns(const Objects& objects, const Output& output, J
 
 void Executor::Worker::MakeThumbnail(const Instruction& op, JobResult& result) {
   const Plane in = plane(op.in);
-  const int64_t longest = std::max(in.height, in.width);
-  const int64_t factor =
-      (longest + context_.options.thumbnail_px - 1) / context_.options.thumbnail_px;
+  const int64_t factor = ThumbnailFactor(in.height, in.width, context_.options.thumbnail_px);
   ThumbnailImage thumb;
   thumb.height = (in.height + factor - 1) / factor;
   thumb.width = (in.width + factor - 1) / factor;
@@ -243,20 +128,7 @@ void Executor::Worker::MakeThumbnail(const Instruction& op, JobResult& result) {
             pixels[std::min(x * factor + factor / 2, labels.plane.width - 1)];
       }
     }
-    const auto label = [&](int64_t y, int64_t x) {
-      return sampled[static_cast<size_t>(y * thumb.width + x)];
-    };
-    thumb.outline.resize(size);
-    for (int64_t y = 0; y < thumb.height; ++y) {
-      for (int64_t x = 0; x < thumb.width; ++x) {
-        const int32_t here = label(y, x);
-        const bool edge = here != 0 && ((x > 0 && label(y, x - 1) != here) ||
-                                        (x + 1 < thumb.width && label(y, x + 1) != here) ||
-                                        (y > 0 && label(y - 1, x) != here) ||
-                                        (y + 1 < thumb.height && label(y + 1, x) != here));
-        thumb.outline[static_cast<size_t>(y * thumb.width + x)] = edge ? 1 : 0;
-      }
-    }
+    DrawOutlines(sampled, thumb);
   }
   result.thumbnails.push_back(std::move(thumb));
 }
@@ -295,12 +167,7 @@ void Executor::Worker::Centroids(const Instruction& op, JobResult& result) {
   MeasureShapes(ObjectsOf(op.in), {}, shapes_);
   CentroidResult centroids;
   centroids.view = op.view;
-  for (const ShapeRow& shape : shapes_) {
-    if (shape.area == 0) continue;  // a gap in a user's numbering
-    centroids.labels.push_back(shape.label);
-    centroids.points.push_back(static_cast<float>(shape.centroid_y));
-    centroids.points.push_back(static_cast<float>(shape.centroid_x));
-  }
+  AddCentroids(shapes_, centroids);
   result.centroids.push_back(std::move(centroids));
 }
 

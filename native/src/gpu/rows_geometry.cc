@@ -55,7 +55,7 @@ void EncodeBin(const GpuOpCall& c) {
 int Shares(RecipeBuilder& recipe, Resampling method, int64_t in, int64_t out) {
   std::vector<ResampleShare> shares;
   std::vector<double> weights;
-  ResampleShares(method, in, out, shares, weights);
+  ResampleShares(method, in, out, 0, out, shares, weights);
   std::vector<uint32_t> words;
   const size_t head = 3 * shares.size();
   for (const ResampleShare& share : shares) {

@@ -159,17 +159,28 @@ void SubtractConstant(const Plane& in, float value, const Plane& out) {
     row(in.row<std::byte>(y), value, out.row<float>(y), in.width);
 }
 
+PercentileRank::PercentileRank(double q, int64_t pixels) {
+  const double position = q / 100 * static_cast<double>(pixels - 1);
+  below = std::min(static_cast<int64_t>(position), pixels - 1);
+  fraction = position - static_cast<double>(below);
+}
+
+double PercentileRank::Between(double low, double high) const {
+  if (fraction == 0 || low == high)
+    return low;  // also where infinities would make the difference NaN
+  const double difference = high - low;
+  if (fraction >= 0.5) return high - difference * (1 - fraction);
+  return low + difference * fraction;
+}
+
 double Percentile(const Plane& in, double q) {
   RequirePixels("percentile", in);
   if (!(q >= 0 && q <= 100))
     throw Error(Code::kInvalidArgument,
                 "percentile: q must be within 0..100, got " + std::to_string(q));
   const int64_t n = in.pixels();
-  // numpy.percentile, method "linear" (numpy/lib/_function_base_impl.py): position, neighbours and
-  // _lerp in float64.
-  const double position = q / 100 * static_cast<double>(n - 1);
-  const auto k = std::min(static_cast<int64_t>(position), n - 1);
-  const double t = position - static_cast<double>(k);
+  const PercentileRank rank(q, n);
+  const int64_t k = rank.below;
   const Neighbours found = Visit(in.dtype, [&](auto zero) {
     using T = decltype(zero);
     if constexpr (sizeof(T) <= 2) {
@@ -180,11 +191,7 @@ double Percentile(const Plane& in, double q) {
       return FromSelection<T>(in, k);
     }
   });
-  if (t == 0 || found.low == found.high)
-    return found.low;  // also where infinities would make the difference NaN
-  const double difference = found.high - found.low;
-  if (t >= 0.5) return found.high - difference * (1 - t);
-  return found.low + difference * t;
+  return rank.Between(found.low, found.high);
 }
 
 void Rescale(const Plane& in, double scale, double offset, const Plane& out) {

@@ -24,6 +24,17 @@ void SubtractConstant(const Plane& in, float value, const Plane& out);
 // histogram. Scratch is internal, per thread.
 double Percentile(const Plane& in, double q);
 
+// Where among sorted pixels a percentile lies (numpy/lib/_function_base_impl.py: position,
+// neighbours and _lerp in float64).
+struct PercentileRank {
+  PercentileRank(double q, int64_t pixels);
+  // From the pixel of rank `below` and the one behind it.
+  double Between(double low, double high) const;
+
+  int64_t below = 0;
+  double fraction = 0;
+};
+
 // out = round-half-even(in * scale + offset), computed in float64 (product and sum round
 // separately), clamped to out's range when out is an integer dtype; NaN -> 0 there. A float32 out
 // is the float64 result rounded once. Any dtype to any dtype; scale 1, offset 0 is a plain

@@ -10,6 +10,7 @@
 
 #include "ops/check.h"
 #include "ops/morphology.h"
+#include "ops/object_parts.h"
 
 namespace tilecast {
 
@@ -239,21 +240,9 @@ void FilterLabels(const Plane& labels, const LabelOptions& options, const Plane&
   RequireShape("filterLabels", "the result", out, labels.height, labels.width);
   thread_local Objects objects;
   RunsFromLabels(labels, objects);
-  thread_local std::vector<int64_t> area;  // negative: at the edge
-  area.assign(static_cast<size_t>(objects.count) + 1, 0);
-  for (const Run& run : objects.runs) {
-    int64_t& a = area[static_cast<size_t>(run.label)];
-    const bool edge =
-        run.y == 0 || run.y == labels.height - 1 || run.x0 == 0 || run.x1 == labels.width;
-    a = a < 0 || (edge && options.clear_border) ? -1 : a + run.x1 - run.x0;
-  }
-  for (int64_t y = 0; y < out.height; ++y)
-    if (out.width > 0) std::memset(out.row<int32_t>(y), 0, static_cast<size_t>(out.row_bytes()));
-  for (const Run& run : objects.runs) {
-    const int64_t a = area[static_cast<size_t>(run.label)];
-    if (a < 0 || a < options.min_area || a > options.max_area) continue;
-    std::fill(out.row<int32_t>(run.y) + run.x0, out.row<int32_t>(run.y) + run.x1, run.label);
-  }
+  thread_local Objects kept;
+  FilterObjects(objects, options, kept);
+  PaintLabels(kept, out);
 }
 
 }  // namespace tilecast

@@ -116,12 +116,12 @@ void Rearranged(Turn turn, const Plane& in, const Plane& out) {
 
 }  // namespace
 
-void ResampleShares(Resampling method, int64_t in, int64_t out, std::vector<ResampleShare>& shares,
-                    std::vector<double>& weights) {
+void ResampleShares(Resampling method, int64_t in, int64_t out, int64_t first, int64_t count,
+                    std::vector<ResampleShare>& shares, std::vector<double>& weights) {
   shares.clear();
   weights.clear();
   const double scale = static_cast<double>(in) / static_cast<double>(out);
-  for (int64_t i = 0; i < out; ++i) {
+  for (int64_t i = first; i < first + count; ++i) {
     ResampleShare share{0, 0, weights.size()};
     if (method == Resampling::kBilinear) {
       const double at = std::clamp((static_cast<double>(i) + 0.5) * scale - 0.5, 0.0,
@@ -180,12 +180,19 @@ void Rearrange(Turn turn, const Plane& in, const Plane& out) {
 }
 
 void Resize(Resampling method, const Plane& in, const Plane& out) {
+  ResizePart(method, in, {in.height, in.width, 0, 0}, out, {out.height, out.width, 0, 0});
+}
+
+void ResizePart(Resampling method, const Plane& in, const PartPlace& in_place, const Plane& out,
+                const PartPlace& out_place) {
   if (out.height == 0 || out.width == 0) return;
   RequirePixels("resize", in);
   thread_local std::vector<ResampleShare> down, along;
   thread_local std::vector<double> down_weights, along_weights, line, sum, result;
-  ResampleShares(method, in.height, out.height, down, down_weights);
-  ResampleShares(method, in.width, out.width, along, along_weights);
+  ResampleShares(method, in_place.height, out_place.height, out_place.y, out.height, down,
+                 down_weights);
+  ResampleShares(method, in_place.width, out_place.width, out_place.x, out.width, along,
+                 along_weights);
   const auto load = Kernels().scale_to_f64[static_cast<int>(in.dtype)];
   const auto store = Kernels().from_f64[static_cast<int>(out.dtype)];
   line.resize(static_cast<size_t>(in.width));
@@ -194,8 +201,8 @@ void Resize(Resampling method, const Plane& in, const Plane& out) {
     const ResampleShare& rows = down[static_cast<size_t>(y)];
     sum.assign(static_cast<size_t>(in.width), 0);
     for (int64_t k = 0; k < rows.count; ++k) {
-      load(in.row<std::byte>(rows.first + k), down_weights[rows.weight + static_cast<size_t>(k)], 0,
-           line.data(), in.width);
+      load(in.row<std::byte>(rows.first - in_place.y + k),
+           down_weights[rows.weight + static_cast<size_t>(k)], 0, line.data(), in.width);
       double* const s = sum.data();
       const double* const v = line.data();
       for (int64_t x = 0; x < in.width; ++x) s[x] += v[x];
@@ -204,12 +211,21 @@ void Resize(Resampling method, const Plane& in, const Plane& out) {
       const ResampleShare& share = along[static_cast<size_t>(x)];
       double total = 0;
       for (int64_t k = 0; k < share.count; ++k)
-        total += sum[static_cast<size_t>(share.first + k)] *
+        total += sum[static_cast<size_t>(share.first - in_place.x + k)] *
                  along_weights[share.weight + static_cast<size_t>(k)];
       result[static_cast<size_t>(x)] = total;
     }
     store(result.data(), out.row<std::byte>(y), out.width);
   }
+}
+
+std::pair<int64_t, int64_t> ResizeSource(Resampling method, int64_t in, int64_t out, int64_t first,
+                                         int64_t count) {
+  std::vector<ResampleShare> shares;
+  std::vector<double> weights;
+  ResampleShares(method, in, out, first, count, shares, weights);
+  const ResampleShare& last = shares.back();
+  return {shares.front().first, last.first + last.count};
 }
 
 }  // namespace tilecast

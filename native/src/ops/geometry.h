@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "image.h"
@@ -44,7 +45,22 @@ struct ResampleShare {
   int64_t first, count;
   size_t weight;
 };
-void ResampleShares(Resampling method, int64_t in, int64_t out, std::vector<ResampleShare>& shares,
-                    std::vector<double>& weights);
+// For output pixels first..first + n of a side of `out` pixels that comes from `in` pixels.
+void ResampleShares(Resampling method, int64_t in, int64_t out, int64_t first, int64_t n,
+                    std::vector<ResampleShare>& shares, std::vector<double>& weights);
+
+// Where a part lies: the whole image's size, and the part's first pixel in it.
+struct PartPlace {
+  int64_t height = 0, width = 0, y = 0, x = 0;
+};
+
+// Resize of an image of which `in` holds what a part of the result comes from, into that part.
+void ResizePart(Resampling method, const Plane& in, const PartPlace& in_place, const Plane& out,
+                const PartPlace& out_place);
+
+// Along one axis, the input pixels [first, second) that output pixels first..first + count come
+// from.
+std::pair<int64_t, int64_t> ResizeSource(Resampling method, int64_t in, int64_t out, int64_t first,
+                                         int64_t count);
 
 }  // namespace tilecast

@@ -10,6 +10,7 @@
 
 #include "ops/check.h"
 #include "ops/counts.h"
+#include "ops/float_bins.h"
 #include "ops/kernels/kernels.h"
 
 // Every float32 and float64 operation here rounds on its own, as numpy's do: this file must be
@@ -20,7 +21,7 @@ namespace tilecast {
 
 namespace {
 
-constexpr int kBins = 256;
+constexpr int kBins = kFloatBins;
 
 // numpy.argmax: the first of the greatest; a NaN is greater than all.
 template <class T>
@@ -131,64 +132,11 @@ void CountSlowly(const T* row, int64_t n, const BinSpec<T>& spec, uint32_t* coun
 template <class T>
 bool CountFloats(const std::string& op, const Plane& in, const MinMax& range,
                  std::vector<float>& counts, std::vector<T>& centers) {
-  const T first = static_cast<T>(range.min), last = static_cast<T>(range.max);
-  if (!std::isfinite(first) || !std::isfinite(last) || !std::isfinite(last - first)) {
-    throw Error(
-        Code::kInvalidArgument,
-        op + ": pixel values must be finite and span less than the dtype's greatest value, got " +
-            std::to_string(range.min) + ".." + std::to_string(range.max));
-  }
-  if (first == last) return false;
-  T edges[kBins + 1];
-  Edges(first, last, edges);
-  for (int i = 0; i < kBins; ++i) {
-    if (edges[i] < edges[i + 1]) continue;
-    throw Error(Code::kInvalidArgument,
-                op + ": values " + std::to_string(range.min) + ".." + std::to_string(range.max) +
-                    " are too close together for 256 bins in " + std::string(DTypeName(in.dtype)) +
-                    "; the image is constant but for rounding");
-  }
-
-  // How far, in bins, (v - first) * scale and the rounded edges can be from the exact position.
-  // Each of the kernel's three operations and the edge's step and product err by at most half an
-  // ulp of at most 256 (5 * 128 epsilon; 1024 leaves room); adding `first` to an edge errs by half
-  // an ulp of the edge itself, which matters where the range is narrow against its magnitude.
-  constexpr T kEpsilon = std::numeric_limits<T>::epsilon();
-  const T scale = kBins / (last - first);
-  const T margin = 1024 * kEpsilon + std::max(std::abs(first), std::abs(last)) * kEpsilon * scale;
-  const BinSpec<T> spec{edges, first, last, scale, margin};
-  const bool fast = margin < static_cast<T>(0.2) && std::isfinite(scale);
-  const KernelTable& kernels = Kernels();
-
-  alignas(64) uint32_t histograms[kByteHistograms][256] = {};
-  constexpr int64_t kChunk = 2048;
-  alignas(64) uint8_t bins[kChunk];
-  for (int64_t y = 0; y < in.height; ++y) {
-    for (int64_t x = 0; x < in.width; x += kChunk) {
-      const int64_t n = std::min(kChunk, in.width - x);
-      const T* pixels = in.row<T>(y) + x;
-      bool done = false;
-      if constexpr (sizeof(T) == 4) {
-        done = fast && kernels.bin_f32(pixels, &spec, bins, n);
-      } else {
-        done = fast && kernels.bin_f64(pixels, &spec, bins, n);
-      }
-      if (done) {
-        CountBytes(bins, n, histograms);
-      } else {
-        CountSlowly(pixels, n, spec, histograms[0]);
-      }
-    }
-  }
-
-  counts.resize(kBins);
-  centers.resize(kBins);
-  for (int i = 0; i < kBins; ++i) {
-    uint64_t count = 0;
-    for (const auto& histogram : histograms) count += histogram[i];
-    counts[static_cast<size_t>(i)] = static_cast<float>(count);
-    centers[static_cast<size_t>(i)] = (edges[i] + edges[i + 1]) / static_cast<T>(2);
-  }
+  const FloatBins<T> bins(op, range);
+  if (bins.constant()) return false;
+  FloatCounts sums{};
+  bins.Count(in, sums);
+  bins.Finish(sums, counts, centers);
   return true;
 }
 
@@ -202,12 +150,99 @@ double OtsuOfFloats(const Plane& in, const MinMax& range) {
 
 void RequireCountable(const std::string& op, const Plane& in) {
   RequirePixels(op, in);
-  if (in.dtype != DType::kU32 && in.dtype != DType::kI32) return;
-  throw Error(Code::kOpDtype, op + ": takes 8- or 16-bit integers or floats, got " +
-                                  std::string(DTypeName(in.dtype)) + "; convert the image first");
+  RequireCountable(op, in.dtype);
 }
 
 }  // namespace
+
+template <class T>
+FloatBins<T>::FloatBins(const std::string& op, const MinMax& range) {
+  const T first = static_cast<T>(range.min), last = static_cast<T>(range.max);
+  if (!std::isfinite(first) || !std::isfinite(last) || !std::isfinite(last - first)) {
+    throw Error(
+        Code::kInvalidArgument,
+        op + ": pixel values must be finite and span less than the dtype's greatest value, got " +
+            std::to_string(range.min) + ".." + std::to_string(range.max));
+  }
+  if (first == last) {
+    edges_.fill(first);
+    return;
+  }
+  Edges(first, last, edges_.data());
+  for (size_t i = 0; i < kBins; ++i) {
+    if (edges_[i] < edges_[i + 1]) continue;
+    throw Error(Code::kInvalidArgument, op + ": values " + std::to_string(range.min) + ".." +
+                                            std::to_string(range.max) +
+                                            " are too close together for 256 bins in " +
+                                            std::string(DTypeName(DTypeOf<T>::value)) +
+                                            "; the image is constant but for rounding");
+  }
+  // How far, in bins, (v - first) * scale and the rounded edges can be from the exact position.
+  // Each of the kernel's three operations and the edge's step and product err by at most half an
+  // ulp of at most 256 (5 * 128 epsilon; 1024 leaves room); adding `first` to an edge errs by half
+  // an ulp of the edge itself, which matters where the range is narrow against its magnitude.
+  constexpr T kEpsilon = std::numeric_limits<T>::epsilon();
+  scale_ = kBins / (last - first);
+  margin_ = 1024 * kEpsilon + std::max(std::abs(first), std::abs(last)) * kEpsilon * scale_;
+  fast_ = margin_ < static_cast<T>(0.2) && std::isfinite(scale_);
+}
+
+template <class T>
+void FloatBins<T>::Count(const Plane& in, FloatCounts& counts) const {
+  const BinSpec<T> spec{edges_.data(), edges_.front(), edges_.back(), scale_, margin_};
+  const KernelTable& kernels = Kernels();
+  alignas(64) uint32_t histograms[kByteHistograms][256] = {};
+  constexpr int64_t kChunk = 2048;
+  alignas(64) uint8_t bins[kChunk];
+  for (int64_t y = 0; y < in.height; ++y) {
+    for (int64_t x = 0; x < in.width; x += kChunk) {
+      const int64_t n = std::min(kChunk, in.width - x);
+      const T* pixels = in.row<T>(y) + x;
+      bool done = false;
+      if constexpr (sizeof(T) == 4) {
+        done = fast_ && kernels.bin_f32(pixels, &spec, bins, n);
+      } else {
+        done = fast_ && kernels.bin_f64(pixels, &spec, bins, n);
+      }
+      if (done) {
+        CountBytes(bins, n, histograms);
+      } else {
+        CountSlowly(pixels, n, spec, histograms[0]);
+      }
+    }
+  }
+  for (size_t i = 0; i < kBins; ++i) {
+    for (const auto& histogram : histograms) counts[i] += histogram[i];
+  }
+}
+
+template <class T>
+void FloatBins<T>::Finish(const FloatCounts& counts, std::vector<float>& as_floats,
+                          std::vector<T>& centers) const {
+  as_floats.resize(kBins);
+  centers.resize(kBins);
+  for (size_t i = 0; i < kBins; ++i) {
+    as_floats[i] = static_cast<float>(counts[i]);
+    centers[i] = (edges_[i] + edges_[i + 1]) / static_cast<T>(2);
+  }
+}
+
+template class FloatBins<float>;
+template class FloatBins<double>;
+
+void RequireCountable(std::string_view op, DType dtype) {
+  if (dtype != DType::kU32 && dtype != DType::kI32) return;
+  throw Error(Code::kOpDtype, std::string(op) + ": takes 8- or 16-bit integers or floats, got " +
+                                  std::string(DTypeName(dtype)) + "; convert the image first");
+}
+
+double OtsuOfLevels(DType dtype, const std::vector<float>& counts,
+                    const std::vector<double>& levels) {
+  if (levels.size() == 1) return levels[0];
+  if (dtype != DType::kF32) return OtsuFromCounts(counts, levels);
+  const std::vector<float> centers(levels.begin(), levels.end());
+  return static_cast<double>(OtsuFromCounts(counts, centers));
+}
 
 void CountLevels(std::string_view op_name, const Plane& in, std::vector<float>& counts,
                  std::vector<double>& levels) {

@@ -40,4 +40,11 @@ double Otsu(const Plane& in, std::optional<MinMax> range = std::nullopt);
 void CountLevels(std::string_view op, const Plane& in, std::vector<float>& counts,
                  std::vector<double>& levels);
 
+// kOpDtype for a dtype whose levels are not counted: 32-bit integers.
+void RequireCountable(std::string_view op, DType dtype);
+
+// Otsu's threshold of an image of that dtype whose CountLevels these are.
+double OtsuOfLevels(DType dtype, const std::vector<float>& counts,
+                    const std::vector<double>& levels);
+
 }  // namespace tilecast

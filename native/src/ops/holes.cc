@@ -7,6 +7,7 @@
 #include "ops/check.h"
 #include "ops/kernels/kernels.h"
 #include "ops/morphology.h"
+#include "ops/object_parts.h"
 
 namespace tilecast {
 
@@ -31,7 +32,61 @@ void Unite(std::vector<Gap>& gaps, size_t a, size_t b) {
   gaps[a].open |= gaps[b].open;
 }
 
+// The gaps behind first.back() are a row's: unites them with the row above.
+void EndRow(std::vector<Gap>& gaps, std::vector<size_t>& first) {
+  if (first.size() > 1) {
+    const size_t above_end = first.back(), end = gaps.size();
+    size_t above = first[first.size() - 2], here = above_end;
+    while (above < above_end && here < end) {
+      if (gaps[above].x0 < gaps[here].x1 && gaps[here].x0 < gaps[above].x1)
+        Unite(gaps, above, here);
+      (gaps[above].x1 < gaps[here].x1 ? above : here)++;
+    }
+  }
+  first.push_back(gaps.size());
+}
+
 }  // namespace
+
+void FillObjects(const Objects& mask, Objects& out) {
+  std::vector<Gap> gaps;
+  std::vector<size_t> first(1, 0);
+  for (int64_t y = 0; y < mask.height; ++y) {
+    const bool edge = y == 0 || y == mask.height - 1;
+    int64_t start = 0;
+    auto add = [&](int64_t end) {
+      if (end > start)
+        gaps.push_back({start, end, gaps.size(), edge || start == 0 || end == mask.width});
+    };
+    ForRunsIn(mask, y, 0, mask.width, [&](const Run& run, int64_t, int64_t) {
+      add(run.x0);
+      start = run.x1;
+    });
+    add(mask.width);
+    EndRow(gaps, first);
+  }
+  out.height = mask.height;
+  out.width = mask.width;
+  out.count = 0;
+  out.runs.clear();
+  out.run_of_row.assign(1, 0);
+  for (int64_t y = 0; y < mask.height; ++y) {
+    int64_t start = 0;
+    auto add = [&](int64_t end) {
+      if (end <= start) return;
+      out.runs.push_back(
+          {static_cast<int32_t>(y), static_cast<int32_t>(start), static_cast<int32_t>(end), 1});
+      out.count = 1;
+    };
+    for (size_t i = first[static_cast<size_t>(y)]; i < first[static_cast<size_t>(y) + 1]; ++i) {
+      if (!gaps[Root(gaps, i)].open) continue;
+      add(gaps[i].x0);
+      start = gaps[i].x1;
+    }
+    add(mask.width);
+    out.run_of_row.push_back(static_cast<int32_t>(out.runs.size()));
+  }
+}
 
 void FillHoles(const Plane& mask, const Plane& out) {
   RequireDType("fillHoles", "the mask", mask, DType::kU8);
@@ -67,16 +122,7 @@ void FillHoles(const Plane& mask, const Plane& out) {
       }
     }
     if (inside && start < mask.width) add(start, mask.width);
-    if (y > 0) {
-      const size_t above_end = first.back(), end = gaps.size();
-      size_t above = first[static_cast<size_t>(y - 1)], here = above_end;
-      while (above < above_end && here < end) {
-        if (gaps[above].x0 < gaps[here].x1 && gaps[here].x0 < gaps[above].x1)
-          Unite(gaps, above, here);
-        (gaps[above].x1 < gaps[here].x1 ? above : here)++;
-      }
-    }
-    first.push_back(gaps.size());
+    EndRow(gaps, first);
   }
   for (int64_t y = 0; y < mask.height; ++y) {
     auto* const row = out.row<uint8_t>(y);

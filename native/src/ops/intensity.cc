@@ -210,11 +210,18 @@ void Histogram(const Plane& in, int64_t bins, double low, double high,
 }
 
 void Equalize(const Plane& in, const Plane& out) {
+  thread_local std::vector<float> counts;
+  thread_local std::vector<double> levels;
+  CountLevels("equalize", in, counts, levels);
+  EqualizeByLevels(in, counts, levels, out);
+}
+
+void EqualizeByLevels(const Plane& in, const std::vector<float>& counts,
+                      const std::vector<double>& levels, const Plane& out) {
   RequireDType("equalize", "the result", out, DType::kF32);
   RequireShape("equalize", "the result", out, in.height, in.width);
-  thread_local std::vector<float> counts;
-  thread_local std::vector<double> levels, share;
-  CountLevels("equalize", in, counts, levels);
+  thread_local std::vector<double> shares;
+  std::vector<double>& share = shares;
   const size_t n = levels.size();
   share.resize(n);
   double sum = 0;

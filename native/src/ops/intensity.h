@@ -52,6 +52,9 @@ void Histogram(const Plane& in, int64_t bins, double low, double high,
 // floats: skimage.exposure.equalize_hist(image, nbins=256). 8/16-bit integers by value; 32-bit ones
 // kOpDtype; NaN or infinities kInvalidArgument. A constant float image gives 1.
 void Equalize(const Plane& in, const Plane& out);
+// The same of a part of an image whose CountLevels (histogram.h) these are.
+void EqualizeByLevels(const Plane& in, const std::vector<float>& counts,
+                      const std::vector<double>& levels, const Plane& out);
 
 // Contrast-limited adaptive equalisation, OpenCV's cv2.createCLAHE(clip, (tiles_x, tiles_y)): in
 // and out both uint8 or both uint16 (kOpDtype). Clip 0 does not limit. 1 <= tiles <= 256 along each

@@ -4,27 +4,17 @@
 #include "ops/label.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <limits>
 #include <string>
 
 #include "ops/check.h"
 #include "ops/kernels/kernels.h"
+#include "ops/run_ranges.h"
 
 namespace tilecast {
 
 namespace {
-
-// Runs hold int32 coordinates and a run's index serves as its first label.
-void RequireRunnable(const Plane& plane) {
-  if (plane.height < std::numeric_limits<int32_t>::max() &&
-      plane.width < std::numeric_limits<int32_t>::max())
-    return;
-  throw Error(Code::kOpShape, "label: an image side must be below 2147483647 px, got [" +
-                                  std::to_string(plane.height) + ", " +
-                                  std::to_string(plane.width) + "]");
-}
 
 // While labelling, Run::label is the parent in the union-find forest: the index of a run that comes
 // earlier, or of itself. The root of a tree is its smallest index, that is, the run that holds the
@@ -47,28 +37,15 @@ void Unite(std::vector<Run>& runs, int32_t a, int32_t b) {
   }
 }
 
-// Calls emit(x0, x1) for each maximal range of set bits among the first n.
-template <class Emit>
-void ForRanges(const uint64_t* bits, int64_t n, Emit emit) {
-  const int64_t words = (n + 63) / 64;
-  uint64_t previous = 0;  // the last bit of the word before
-  int64_t start = 0;
-  for (int64_t i = 0; i < words; ++i) {
-    uint64_t changes = bits[i] ^ (bits[i] << 1 | previous);
-    bool open = previous != 0;
-    previous = bits[i] >> 63;
-    while (changes != 0) {
-      const int64_t x = 64 * i + std::countr_zero(changes);
-      changes &= changes - 1;
-      if (open) {
-        emit(start, x);
-      } else {
-        start = x;
-      }
-      open = !open;
-    }
-  }
-  if (previous != 0) emit(start, n);  // n is a multiple of 64: unused bits are 0 otherwise
+// Unites run i with those of the row above, [above, above_end), that it touches; gives the first of
+// them that the next run may touch. 8-connected: a run above touches when it reaches x0 - 1 and
+// starts at x1 or before.
+int32_t UniteAbove(std::vector<Run>& runs, int32_t above, int32_t above_end, int32_t i) {
+  const int32_t x0 = runs[static_cast<size_t>(i)].x0, x1 = runs[static_cast<size_t>(i)].x1;
+  while (above < above_end && runs[static_cast<size_t>(above)].x1 < x0) ++above;
+  for (int32_t k = above; k < above_end && runs[static_cast<size_t>(k)].x0 <= x1; ++k)
+    Unite(runs, k, i);
+  return above;
 }
 
 // Labels of roots: 0 for objects to drop, 1.. for those to keep.
@@ -137,8 +114,32 @@ void NumberRoots(const LabelOptions& options, Objects& objects) {
 
 }  // namespace
 
+void RequireRunnable(int64_t height, int64_t width) {
+  if (height < std::numeric_limits<int32_t>::max() && width < std::numeric_limits<int32_t>::max())
+    return;
+  throw Error(Code::kOpShape, "label: an image side must be below 2147483647 px, got [" +
+                                  std::to_string(height) + ", " + std::to_string(width) + "]");
+}
+
+void NumberRuns(const LabelOptions& options, Objects& objects) {
+  auto& runs = objects.runs;
+  int32_t above = 0, above_end = 0;  // the runs of the row above
+  for (int64_t y = 0; y < objects.height; ++y) {
+    const int32_t first = objects.run_of_row[static_cast<size_t>(y)];
+    const int32_t end = objects.run_of_row[static_cast<size_t>(y) + 1];
+    for (int32_t i = first; i < end; ++i) {
+      Run& run = runs[static_cast<size_t>(i)];
+      run.label = i;
+      above = UniteAbove(runs, above, above_end, i);
+    }
+    above = first;
+    above_end = end;
+  }
+  NumberRoots(options, objects);
+}
+
 void LabelRuns(const Plane& in, double value, const LabelOptions& options, Objects& objects) {
-  RequireRunnable(in);
+  RequireRunnable(in.height, in.width);
   auto& runs = objects.runs;
   runs.clear();
   objects.height = in.height;
@@ -158,10 +159,7 @@ void LabelRuns(const Plane& in, double value, const LabelOptions& options, Objec
       const auto i = static_cast<int32_t>(runs.size());
       runs.push_back(
           {static_cast<int32_t>(y), static_cast<int32_t>(x0), static_cast<int32_t>(x1), i});
-      // 8-connected: a run above touches when it reaches x0 - 1 and starts at x1 or before.
-      while (above < above_end && runs[static_cast<size_t>(above)].x1 < x0) ++above;
-      for (int32_t k = above; k < above_end && runs[static_cast<size_t>(k)].x0 <= x1; ++k)
-        Unite(runs, k, i);
+      above = UniteAbove(runs, above, above_end, i);
     });
     if (runs.size() >=
         static_cast<size_t>(std::numeric_limits<int32_t>::max()) - static_cast<size_t>(in.width)) {
@@ -216,7 +214,7 @@ void HalveObjects(const Objects& objects, Objects& half) {
 
 void RunsFromLabels(const Plane& labels, Objects& objects) {
   RequireDType("runsFromLabels", "the label plane", labels, DType::kI32);
-  RequireRunnable(labels);
+  RequireRunnable(labels.height, labels.width);
   auto& runs = objects.runs;
   runs.clear();
   objects.height = labels.height;
@@ -224,30 +222,17 @@ void RunsFromLabels(const Plane& labels, Objects& objects) {
   objects.count = 0;
   objects.run_of_row.assign(static_cast<size_t>(labels.height) + 1, 0);
   thread_local std::vector<uint64_t> bits;
-  const int64_t words = (labels.width + 63) / 64;
-  bits.resize(static_cast<size_t>(words));
+  bits.resize(static_cast<size_t>(labels.width + 63) / 64);
   const KernelTable& kernels = Kernels();
   for (int64_t y = 0; y < labels.height; ++y) {
     objects.run_of_row[static_cast<size_t>(y)] = static_cast<int32_t>(runs.size());
     const int32_t* row = labels.row<int32_t>(y);
     kernels.change_bits(row, bits.data(), labels.width);
-    int64_t start = 0;
-    int32_t label = 0;
-    auto close = [&](int64_t x) {
-      if (label <= 0) return;
+    ForLabelRanges(row, bits.data(), labels.width, [&](int64_t x0, int64_t x1, int32_t label) {
       runs.push_back(
-          {static_cast<int32_t>(y), static_cast<int32_t>(start), static_cast<int32_t>(x), label});
+          {static_cast<int32_t>(y), static_cast<int32_t>(x0), static_cast<int32_t>(x1), label});
       objects.count = std::max(objects.count, label);
-    };
-    for (int64_t i = 0; i < words; ++i) {
-      for (uint64_t changes = bits[static_cast<size_t>(i)]; changes != 0; changes &= changes - 1) {
-        const int64_t x = 64 * i + std::countr_zero(changes);
-        close(x);
-        start = x;
-        label = row[x];
-      }
-    }
-    close(labels.width);
+    });
   }
   objects.run_of_row[static_cast<size_t>(labels.height)] = static_cast<int32_t>(runs.size());
 }

@@ -39,6 +39,13 @@ struct LabelOptions {
 // image, then by runs.
 void LabelRuns(const Plane& in, double value, const LabelOptions& options, Objects& objects);
 
+// The same from a mask's runs: rows in order, the runs of a row from left to right and apart; their
+// labels are given here.
+void NumberRuns(const LabelOptions& options, Objects& objects);
+
+// kOpShape for images whose coordinates a run cannot hold.
+void RequireRunnable(int64_t height, int64_t width);
+
 // Paints the objects into out(int32): label or 0 (every pixel is written).
 void PaintLabels(const Objects& objects, const Plane& out);
 

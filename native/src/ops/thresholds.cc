@@ -11,6 +11,7 @@
 #include "ops/gaussian.h"
 #include "ops/histogram.h"
 #include "ops/kernels/kernels.h"
+#include "ops/li_search.h"
 #include "ops/rank.h"
 
 namespace tilecast {
@@ -22,78 +23,50 @@ struct Levels {
   std::vector<double> levels;
 };
 
-// The mean of the pixels at or below a threshold, and of those above it.
-struct Sides {
-  double back = 0, fore = 0;
-  int64_t above = 0;
-};
+}  // namespace
 
-// Li's next threshold; pixels are counted from the least one.
-double Between(const Sides& s) {
-  return (s.back - s.fore) / (std::log(s.back) - std::log(s.fore));
-}
-
-double LiOfCounts(const Levels& all) {
-  const double low = all.levels.front();
-  const size_t n = all.levels.size();
+double LiOfLevels(const std::vector<float>& counts, const std::vector<double>& levels) {
+  if (levels.size() == 1) return levels[0];
+  const double low = levels.front();
+  const size_t n = levels.size();
   double sum = 0, pixels = 0;
   for (size_t i = 0; i < n; ++i) {
-    sum += (all.levels[i] - low) * all.counts[i];
-    pixels += all.counts[i];
+    sum += (levels[i] - low) * counts[i];
+    pixels += counts[i];
   }
   double next = sum / pixels, threshold = -1;
   while (std::abs(next - threshold) > 0.5) {
     threshold = next;
-    Sides s;
+    LiSides s;
     double back = 0, fore = 0;
     for (size_t i = 0; i < n; ++i) {
-      const double level = all.levels[i] - low;
-      (level > threshold ? s.fore : s.back) += level * all.counts[i];
-      (level > threshold ? fore : back) += all.counts[i];
+      const double level = levels[i] - low;
+      (level > threshold ? s.fore : s.back) += level * counts[i];
+      (level > threshold ? fore : back) += counts[i];
     }
     s.back /= back;
     s.fore /= fore;
     if (s.back == 0) break;
-    next = Between(s);
+    next = LiBetween(s.back, s.fore);
   }
   return next + low;
 }
 
+namespace {
+
 template <class T>
 double LiOfPixels(const Plane& in, const MinMax& range) {
-  const T low = static_cast<T>(range.min);
-  auto sides = [&](double threshold) {
-    Sides s;
+  LiSearch search(in.dtype, range, in.pixels());
+  for (LiSides sides;; sides = {}) {
     for (int64_t y = 0; y < in.height; ++y) {
-      const T* const row = in.row<T>(y);
       double fore = 0, all = 0;
-      int64_t above = 0;
-      for (int64_t x = 0; x < in.width; ++x) {
-        const double v = static_cast<double>(row[x] - low);
-        const bool is_above = v > threshold;
-        all += v;
-        fore += is_above ? v : 0;
-        above += is_above;
-      }
-      s.fore += fore;
-      s.back += all - fore;
-      s.above += above;
+      AddLiRow(in.row<T>(y), in.width, static_cast<T>(range.min), search.threshold(), fore, all,
+               sides.above);
+      sides.fore += fore;
+      sides.back += all - fore;
     }
-    return s;
-  };
-  const auto pixels = static_cast<double>(in.pixels());
-  double next = sides(-1).fore / pixels;
-  for (int64_t above = -1;;) {
-    // numpy 2 compares a float32 image with a Python float in float32.
-    Sides s = sides(static_cast<double>(static_cast<T>(next)));
-    if (s.above == above || s.above == 0) break;
-    above = s.above;
-    s.fore /= static_cast<double>(above);
-    s.back /= pixels - static_cast<double>(above);
-    if (!(s.back > 0)) break;
-    next = Between(s);
+    if (!search.Take(sides)) return search.result();
   }
-  return next + range.min;
 }
 
 }  // namespace
@@ -101,9 +74,12 @@ double LiOfPixels(const Plane& in, const MinMax& range) {
 double TriangleThreshold(const Plane& in) {
   thread_local Levels all;
   CountLevels("triangle", in, all.counts, all.levels);
-  const auto n = static_cast<int64_t>(all.levels.size());
-  if (n == 1) return all.levels[0];
-  std::vector<float>& counts = all.counts;
+  return TriangleOfLevels(all.counts, all.levels);
+}
+
+double TriangleOfLevels(std::vector<float>& counts, const std::vector<double>& levels) {
+  const auto n = static_cast<int64_t>(levels.size());
+  if (n == 1) return levels[0];
   int64_t peak = std::max_element(counts.begin(), counts.end()) - counts.begin();
   int64_t low = 0, high = n - 1;  // the ends always hold the extremes
   const bool flip = peak - low < high - peak;
@@ -130,31 +106,35 @@ double TriangleThreshold(const Plane& in) {
   }
   int64_t level = best + low;
   if (flip) level = n - level - 1;
-  return all.levels[static_cast<size_t>(level)];
+  return levels[static_cast<size_t>(level)];
 }
 
 double YenThreshold(const Plane& in) {
   thread_local Levels all;
-  thread_local std::vector<float> below, below_squared, above_squared;
   CountLevels("yen", in, all.counts, all.levels);
-  const size_t n = all.levels.size();
-  if (n == 1) return all.levels[0];
+  return YenOfLevels(all.counts, all.levels);
+}
+
+double YenOfLevels(const std::vector<float>& counts, const std::vector<double>& levels) {
+  thread_local std::vector<float> below, below_squared, above_squared;
+  const size_t n = levels.size();
+  if (n == 1) return levels[0];
   float total = 0;
   double exact = 0;
-  for (const float c : all.counts) exact += c;
+  for (const float c : counts) exact += c;
   total = static_cast<float>(exact);
   below.resize(n);
   below_squared.resize(n);
   above_squared.resize(n);
   float sum = 0, squares = 0;
   for (size_t i = 0; i < n; ++i) {
-    const float p = all.counts[i] / total;
+    const float p = counts[i] / total;
     below[i] = sum += p;
     below_squared[i] = squares += p * p;
   }
   squares = 0;
   for (size_t i = n; i-- > 0;) {
-    const float p = all.counts[i] / total;
+    const float p = counts[i] / total;
     above_squared[i] = squares += p * p;
   }
   size_t best = 0;
@@ -170,7 +150,7 @@ double YenThreshold(const Plane& in) {
       best = i;
     }
   }
-  return all.levels[best];
+  return levels[best];
 }
 
 double LiThreshold(const Plane& in) {
@@ -183,7 +163,7 @@ double LiThreshold(const Plane& in) {
   }
   thread_local Levels all;
   CountLevels("li", in, all.counts, all.levels);
-  return all.levels.size() == 1 ? all.levels[0] : LiOfCounts(all);
+  return LiOfLevels(all.counts, all.levels);
 }
 
 void AdaptiveThreshold(const Plane& in, Surroundings method, int64_t block, double offset,

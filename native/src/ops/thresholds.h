@@ -3,6 +3,8 @@
 // surroundings.
 #pragma once
 
+#include <vector>
+
 #include "image.h"
 
 namespace tilecast {
@@ -25,6 +27,12 @@ double YenThreshold(const Plane& in);
 // until no pixel changes sides (scikit-image stops at half of the least difference of two pixels,
 // which moves the result by less than that).
 double LiThreshold(const Plane& in);
+
+// The same of an image whose CountLevels these are (histogram.h). TriangleOfLevels may reverse the
+// counts; LiOfLevels is for integers.
+double TriangleOfLevels(std::vector<float>& counts, const std::vector<double>& levels);
+double YenOfLevels(const std::vector<float>& counts, const std::vector<double>& levels);
+double LiOfLevels(const std::vector<float>& counts, const std::vector<double>& levels);
 
 enum class Surroundings : uint8_t { kMean, kGaussian };
 

@@ -12,7 +12,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "codec/crc32c.h"
@@ -40,6 +43,16 @@ int Create(const std::string& path) {
   }
   if (fd < 0) throw IoError("create", path, errno);
   return fd;
+}
+
+// All of it; throws kIo.
+void WriteAt(int fd, const std::string& path, const std::byte* data, size_t n, uint64_t offset) {
+  for (size_t done = 0; done < n;) {
+    const ssize_t got = ::pwrite(fd, data + done, n - done, static_cast<off_t>(offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw IoError("write", path, errno);
+    done += static_cast<size_t>(got);
+  }
 }
 
 void WriteFile(const std::string& path, const std::byte* data, size_t n) {
@@ -97,6 +110,38 @@ struct Grid {
 
 void WriteTextFile(const std::string& path, const std::string& text) {
   WriteFile(path, reinterpret_cast<const std::byte*>(text.data()), text.size());
+}
+
+ZarrArray ArrayOf(const PlaneTarget& target, const ZarrEncoding& e, DType dtype,
+                  std::vector<int64_t>& index) {
+  const Grid grid(target, e);
+  ZarrArray array;
+  array.dir = target.dir;
+  if (e.format == 3) array.key_prefix.push_back('c');
+  array.separator = e.separator;
+  array.dtype = dtype;
+  index.clear();
+  for (size_t at = 0; at < target.lead.size();) {
+    const size_t end = std::min(target.lead.find(e.separator, at), target.lead.size());
+    index.push_back(std::stoll(target.lead.substr(at, end - at)));
+    array.shape.push_back(index.back() + 1);
+    array.chunk.push_back(1);
+    at = end + 1;
+  }
+  array.shape.insert(array.shape.end(), {target.height, target.width});
+  if (e.format == 3 && e.sharded) {
+    ZarrShard shard{array.chunk};
+    shard.chunk.insert(shard.chunk.end(), {grid.ch, grid.cw});
+    array.shards.push_back(std::move(shard));
+    array.chunk.insert(array.chunk.end(), {grid.ny * grid.ch, grid.nx * grid.cw});
+  } else {
+    array.chunk.insert(array.chunk.end(), {grid.ch, grid.cw});
+  }
+  if (e.codec == ChunkCodec::kZstd) array.codecs = {ByteCodec::kZstd};
+  if (e.codec == ChunkCodec::kBloscLz4 || e.codec == ChunkCodec::kBloscZstd)
+    array.codecs = {ByteCodec::kBlosc};
+  array.Check();
+  return array;
 }
 
 struct PlaneWriter::Impl {
@@ -180,6 +225,7 @@ void PlaneWriter::Erase(const PlaneTarget& target, const ZarrEncoding& e) {
   const Grid grid(target, e);
   if (e.format == 3 && e.sharded) {
     Remove(grid.key(0, 0));
+    Remove(grid.key(0, 0) + ".part");
     return;
   }
   for (int64_t i = 0; i < grid.ny; ++i) {
@@ -229,6 +275,104 @@ size_t PlaneWriter::Impl::AppendIndex(size_t used) {
   std::memcpy(tail, index.data(), index.size());
   std::memcpy(tail + index.size(), &crc, 4);
   return used + index.size() + 4;
+}
+
+struct PlaneParts::Impl {
+  ZarrEncoding encoding;
+  Grid grid;
+  bool sharded;
+  std::string path, growing;  // of the shard
+  std::mutex mutex;
+  int fd = -1;
+  uint64_t used = 0;             // guarded by mutex: bytes of the shard that are taken
+  std::vector<std::byte> index;  // guarded by mutex
+
+  Impl(const PlaneTarget& target, const ZarrEncoding& e)
+      : encoding(e),
+        grid(target, e),
+        sharded(e.format == 3 && e.sharded),
+        path(grid.key(0, 0)),
+        growing(path + ".part") {
+    if (!sharded) return;
+    index.assign(static_cast<size_t>(grid.ny * grid.nx) * 16, std::byte{0xff});
+    fd = Create(growing);
+  }
+  ~Impl() {
+    if (fd < 0) return;
+    ::close(fd);
+    ::unlink(growing.c_str());
+  }
+
+  // A place in the shard for `n` bytes that are written next.
+  uint64_t Reserve(int64_t i, int64_t j, uint64_t n) {
+    const std::lock_guard lock(mutex);
+    const uint64_t entry[2] = {used, n};
+    std::memcpy(index.data() + (i * grid.nx + j) * 16, entry, 16);
+    used += n;
+    return entry[0];
+  }
+};
+
+PlaneParts::PlaneParts(PlaneTarget target, ZarrEncoding encoding)
+    : impl_(std::make_unique<Impl>(target, encoding)) {}
+PlaneParts::~PlaneParts() = default;
+
+int64_t PlaneParts::chunk_height() const {
+  return impl_->grid.ch;
+}
+int64_t PlaneParts::chunk_width() const {
+  return impl_->grid.cw;
+}
+
+int64_t PlaneParts::Finish() {
+  Impl& self = *impl_;
+  if (!self.sharded) return 0;
+  if (self.used == 0) {
+    Remove(self.path);
+    return 0;
+  }
+  const uint32_t crc = Crc32c(self.index.data(), self.index.size());
+  const size_t n = self.index.size();
+  self.index.resize(n + 4);
+  std::memcpy(self.index.data() + n, &crc, 4);
+  WriteAt(self.fd, self.growing, self.index.data(), n + 4, self.used);
+  const int fd = std::exchange(self.fd, -1);
+  if (::close(fd) != 0 || ::rename(self.growing.c_str(), self.path.c_str()) != 0) {
+    const int err = errno;
+    ::unlink(self.growing.c_str());
+    throw IoError("write", self.path, err);
+  }
+  return static_cast<int64_t>(n) + 4;
+}
+
+int64_t PlaneWriter::WritePart(const Plane& part, int64_t y, int64_t x, PlaneParts& plane) {
+  PlaneParts::Impl& to = *plane.impl_;
+  const Grid& grid = to.grid;
+  const int64_t top = y / grid.ch, left = x / grid.cw;
+  if (top * grid.ch != y || left * grid.cw != x) {
+    throw Error(Code::kInternal, "a part of a plane does not begin with a chunk");
+  }
+  int64_t written = 0;
+  for (int64_t i = 0; i * grid.ch < part.height; ++i) {
+    for (int64_t j = 0; j * grid.cw < part.width; ++j) {
+      const Plane chunk = PartOf(part, grid, i, j);
+      const bool blank = IsBlank(chunk);
+      if (blank && to.sharded) continue;
+      const std::string key = to.sharded ? std::string() : grid.key(top + i, left + j);
+      if (blank) {
+        Remove(key);
+        continue;
+      }
+      const size_t n = impl_->EncodeChunk(chunk, grid.ch, grid.cw, to.encoding, 0);
+      written += static_cast<int64_t>(n);
+      if (to.sharded) {
+        WriteAt(to.fd, to.growing, impl_->out.get(), n, to.Reserve(top + i, left + j, n));
+      } else {
+        WriteFile(key, impl_->out.get(), n);
+      }
+    }
+  }
+  return written;
 }
 
 template <class EncodeOne>
