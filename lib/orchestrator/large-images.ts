@@ -69,11 +69,18 @@ export function estimateJobs({ resources }: Pick<Plan, "resources">): Job[] {
 
 /**
  * How a plan's jobs share `room` bytes on `wanted` threads. Tiles above `given` bytes (default 128 MiB), and those of which not even one
- * thread's fit, go block by block; without `given` those that cannot are held whole where there is the room.
+ * thread's fit, go block by block; without `given` those that cannot are held whole where there is the room. A thread has `leastPerThread` slots at
+ * least.
  *
  * Throws ERR_PIPELINE where an op needs an image whole that is too large for that, ERR_POOL_MEMORY where nothing fits.
  */
-export function planPool(plan: Plan, wanted: number, room: number, given?: number): PoolPlan {
+export function planPool(
+  plan: Plan,
+  wanted: number,
+  room: number,
+  given?: number,
+  leastPerThread = 1,
+): PoolPlan {
   const maxSlotBytes = given ?? defaultMaxSlotBytes;
   const { Runner } = native();
   const jobs = [...plan.jobs, ...estimateJobs(plan)];

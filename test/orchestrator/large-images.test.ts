@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Runs over images larger than a slot: the same files as when they are held whole, resumed, refused where an op cannot be cut.
 
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { op } from "../../lib/ops/index.js";
@@ -11,7 +11,7 @@ import { type Pipeline, pipeline } from "../../lib/orchestrator/pipeline.js";
 import { type RunOptions, run } from "../../lib/orchestrator/run.js";
 import { openPlate } from "../../lib/plates/index.js";
 import { temporaryFolders } from "../helpers/folder.js";
-import { runJson, stateCounts, storeDigests } from "../helpers/results.js";
+import { stateCounts, storeDigests } from "../helpers/results.js";
 import type { SmallPlateOptions } from "../helpers/small-plate.js";
 import { thrown } from "../helpers/throws.js";
 import { csv, plateIn } from "./small-runs.js";
@@ -26,6 +26,8 @@ async function go(p: Pipeline, root: string, out: string, options: Partial<RunOp
   const report = await run(p, await openPlate(root), { out, threads: 2, chunk: 16, ...options });
   return { report, digests: storeDigests(out) };
 }
+
+const contrastOf = (out: string) => JSON.parse(readFileSync(join(out, "run.json"), "utf8")).contrast;
 
 const nuclei = pipeline("nuclei")
   .step("project", op.maxProject())
@@ -44,9 +46,7 @@ describe("images larger than a slot", () => {
       expect(blocks.digests).toEqual(whole.digests);
       expect(csv(`${out}-${options.zarr}`)).toBe(csv(`${out}-whole-${options.zarr}`));
       expect(stateCounts(`${out}-${options.zarr}`)).toEqual({ done: 20 });
-      expect(runJson(`${out}-${options.zarr}`).contrast).toEqual(
-        runJson(`${out}-whole-${options.zarr}`).contrast,
-      );
+      expect(contrastOf(`${out}-${options.zarr}`)).toEqual(contrastOf(`${out}-whole-${options.zarr}`));
       expect(blocks.report.megapixels).toBe(whole.report.megapixels);
     }
   });
@@ -92,7 +92,6 @@ describe("images larger than a slot", () => {
   test("fail alone where one cannot be read", async () => {
     const { root, out, planes } = make({ channels: [0] });
     const plate = await openPlate(root);
-    const { truncateSync } = await import("node:fs");
     truncateSync(join(root, planes[1]?.path as string), 60_000);
     const p = pipeline("p").step("s", op.gaussian({ sigma: 2 }));
     const report = await run(p, plate, { out, threads: 2, ...slots });
