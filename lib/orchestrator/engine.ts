@@ -188,15 +188,21 @@ async function measured(
   const unknown = segments.filter((s) => known.get(s.key) === undefined);
   let seconds = 0.1;
   let unsaved: string | null = null;
+  const untried = new Map<string, string>();
   const attempt = async (key: string, { program, sources }: Work) => {
     const all = native().gpuSegments(program, sources).segments;
-    const rates = await native().trySegments(gpu, program, sources, {
-      cores,
-      workers: cores + waitingThreads(cores),
-      seconds,
-      skip: all.map((s) => s.key).filter((k) => k !== key),
-    });
-    unsaved = known.add(rates.map((r) => [r.key, r]));
+    try {
+      const rates = await native().trySegments(gpu, program, sources, {
+        cores,
+        workers: cores + waitingThreads(cores),
+        seconds,
+        skip: all.map((s) => s.key).filter((k) => k !== key),
+      });
+      unsaved = known.add(rates.map((r) => [r.key, r]));
+    } catch (error) {
+      // A trial that cannot be made decides nothing, and no run fails for it.
+      untried.set(key, (error as Error).message.split("\n")[0] as string);
+    }
   };
   // First, one light op: compiling a whole segment's kernels for an adapter that is hopeless takes longer than everything else.
   const light = lightWork((segments[0] as (typeof segments)[0]).work.sources[0] as NativeTileShape);
@@ -219,6 +225,8 @@ async function measured(
     seconds: took,
     segments: segments.map(({ work: _, ...segment }): SegmentDecision => {
       const rates = known.get(segment.key);
+      const why = untried.get(segment.key);
+      if (why !== undefined) return { ...segment, engine: "cpu", reason: `not tried: ${why}` };
       if (rates === undefined && hopeless)
         return { ...segment, engine: "cpu", reason: `not tried: an addition alone does ${speeds(hopeless)}` };
       if (rates === undefined)

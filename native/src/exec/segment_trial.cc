@@ -76,6 +76,11 @@ class SegmentTrial {
     // Slots of the whole plan, and its inputs', which stay.
     slots_ = static_cast<uint32_t>(plan.slots) +
              static_cast<uint32_t>(plan.segments[segment].inputs.size());
+    if (slot_bytes * slots_ > options.memory * 4) {
+      throw Error(Code::kPoolMemory, "one job's tiles take " +
+                                         std::to_string((slot_bytes * slots_) >> 20) +
+                                         " MiB, which is too much for a trial");
+    }
     const auto fit = static_cast<int>(options.memory / (slot_bytes * slots_));
     workers_ = std::clamp(fit, 1, std::max(options.workers, options.cores));
     pool_ = TilePool::Create(slot_bytes, slots_ * static_cast<uint32_t>(workers_));

@@ -21,9 +21,11 @@ struct SegmentRates {
 
 struct TrialOptions {
   int cores = 1;
-  int workers = 1;            // that wait for the GPU
-  double seconds = 0.15;      // for each engine, and at least one tile a worker
-  uint64_t memory = 1 << 29;  // bytes of tiles at most; fewer workers try then
+  int workers = 1;        // that wait for the GPU
+  double seconds = 0.15;  // for each engine, and at least one tile a worker
+  // Bytes of tiles; fewer workers try where it does not suffice, and none where one job takes more
+  // than four times as much (kPoolMemory).
+  uint64_t memory = 1 << 29;
 };
 
 // The rates of every segment of the plan. All cores work for the processor's
