@@ -72,8 +72,9 @@ export interface NativeExport {
 
 /** One shared-memory pool (native/src/shm/tile_pool.h). */
 export interface NativeTilePool {
-  /** The whole pool as one external ArrayBuffer, made once. */
-  readonly buffer: ArrayBuffer;
+  /** The memory as external ArrayBuffers, made once, of `slotsPerBuffer` slots each; the last may have fewer. One for pools of up to 2 GiB. */
+  readonly buffers: readonly ArrayBuffer[];
+  readonly slotsPerBuffer: number;
   readonly id: string;
   readonly slotBytes: number;
   readonly slots: number;

@@ -50,3 +50,17 @@ export function typedView(
 ): TypedArray {
   return new arrays[dtype](buffer as ArrayBuffer, byteOffset, length);
 }
+
+/** Where a pool's slots lie in JavaScript's memory. */
+export interface SlotMemory {
+  readonly buffers: readonly ArrayBuffer[];
+  readonly slotsPerBuffer: number;
+  readonly slotBytes: number;
+}
+
+/** The first `length` pixels of a slot; nothing is copied. */
+export function slotView(memory: SlotMemory, slot: number, dtype: DType, length: number): TypedArray {
+  const { buffers, slotsPerBuffer, slotBytes } = memory;
+  const place = slot % slotsPerBuffer;
+  return typedView(buffers[(slot - place) / slotsPerBuffer] as ArrayBuffer, dtype, place * slotBytes, length);
+}

@@ -9,7 +9,7 @@ import {
   type NativeTilePool,
   native,
 } from "../native.js";
-import { type DType, type TypedArray, typedView } from "./dtype.js";
+import { type DType, type SlotMemory, slotView, type TypedArray } from "./dtype.js";
 import {
   checkDType,
   checkInteger,
@@ -93,7 +93,7 @@ const maxSlots = 32768;
  */
 export class TilePool {
   readonly #native: NativeTilePool;
-  readonly #buffer: ArrayBuffer;
+  readonly #memory: SlotMemory;
   readonly #slotBytes: number;
   readonly #lost: FinalizationRegistry<Lost>;
   readonly #home;
@@ -131,7 +131,12 @@ export class TilePool {
 
   private constructor(pool: NativeTilePool) {
     this.#native = pool;
-    this.#buffer = pool.buffer;
+    // The addon's accessors cost more than a property.
+    this.#memory = {
+      buffers: pool.buffers,
+      slotsPerBuffer: pool.slotsPerBuffer,
+      slotBytes: pool.slotBytes,
+    };
     this.#slotBytes = pool.slotBytes;
     this.#lost = new FinalizationRegistry((lost) => this.#reclaim(lost));
     this.#home = {
@@ -218,7 +223,7 @@ export class TilePool {
     const { slot, generation, request } = this.#described(descriptor);
     if (this.#closed) throw new TilecastError("ERR_POOL_CLOSED", `the tile pool ${this.id} is closed`);
     if (!this.#native.isCurrent(slot, generation)) return undefined;
-    const copy = typedView(this.#buffer, request.dtype, slot * this.#slotBytes, request.pixels).slice();
+    const copy = slotView(this.#memory, slot, request.dtype, request.pixels).slice();
     return this.#native.isCurrent(slot, generation) ? copy : undefined;
   }
 
@@ -326,7 +331,7 @@ export class TilePool {
 
   #view(tile: Tile, pixels: number): TypedArray {
     if (!this.#native.isCurrent(tile.slot, tile.generation)) throw this.#stale(tile);
-    return typedView(this.#buffer, tile.dtype, tile.slot * this.#slotBytes, pixels);
+    return slotView(this.#memory, tile.slot, tile.dtype, pixels);
   }
 
   #stale(tile: Tile): TilecastError {

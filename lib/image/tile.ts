@@ -22,7 +22,7 @@ const noComponents: TileComponents = Object.freeze({});
  * A tile that is garbage-collected while on loan is given back too, but late, with a warning, and counted as leaked.
  */
 export class Tile {
-  /** Index of the slot; its bytes start at `slot * pool.slotBytes` of the pool's buffer. */
+  /** Index of the slot. */
   readonly slot: number;
   /** Which loan of that slot this is. */
   readonly generation: number;

@@ -4,7 +4,7 @@
 import { isAbsolute } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parentPort, workerData } from "node:worker_threads";
-import { typedView } from "../image/dtype.js";
+import { slotView } from "../image/dtype.js";
 import { native } from "../native.js";
 import type { FunctionMessage, FunctionReply } from "./function-host.js";
 
@@ -42,8 +42,8 @@ async function handle({
     }
     const shape = [call.height, call.width] as const;
     const pixels = call.height * call.width;
-    const data = typedView(pool.buffer, call.dtype, call.slotIn * pool.slotBytes, pixels);
-    const out = typedView(pool.buffer, call.outDtype, call.slotOut * pool.slotBytes, pixels);
+    const data = slotView(pool, call.slotIn, call.dtype, pixels);
+    const out = slotView(pool, call.slotOut, call.outDtype, pixels);
     const given = await (await fn)({ data, shape, dtype: call.dtype, components, params: params ?? {} }, out);
     if (given !== undefined) {
       const array = given as { length?: number };

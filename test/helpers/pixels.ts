@@ -19,7 +19,7 @@ export async function pixelsOf(
     for (const { path, page, sample } of planes) {
       const plane = await native().readPlane(pool, loan.slot, loan.generation, path, page, sample);
       const pixels = typedView(
-        pool.buffer,
+        pool.buffers[0] as ArrayBuffer,
         plane.dtype,
         loan.slot * pool.slotBytes,
         plane.width * plane.height,

@@ -135,7 +135,7 @@ describe("readPlane", () => {
     const { slot, generation } = loan(pool);
     const shape = await native().readPlane(pool, slot, generation, path, 1, 2);
     expect(shape).toMatchObject({ width: 6, height: 4, dtype: "uint16" });
-    const pixels = new Uint16Array(pool.buffer, slot * pool.slotBytes, 24);
+    const pixels = new Uint16Array(pool.buffers[0] as ArrayBuffer, slot * pool.slotBytes, 24);
     expect([...pixels]).toEqual(
       Array.from({ length: 24 }, (_, i) => 2000 + 10 * Math.floor(i / 6) + (i % 6)),
     );

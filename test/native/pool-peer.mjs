@@ -24,7 +24,7 @@ function act(task) {
     const { slot, generation } = task.lease;
     pool.addLease(slot, generation);
     held = task.lease;
-    return { head: [...new Uint16Array(pool.buffer, slot * pool.slotBytes, 3)] };
+    return { head: [...new Uint16Array(pool.buffers[0], slot * pool.slotBytes, 3)] };
   }
   if (task.loan) {
     held = pool.tryLoan();

@@ -90,10 +90,10 @@ describe("TilePool.create", () => {
         }
       });
     const before = own();
-    const error = caught(() => TilePool.create({ slotBytes: 2 ** 33, slots: 4096 }));
+    const error = caught(() => TilePool.create({ slotBytes: 2 ** 31, slots: 16384 }));
     expect(error.code).toBe("ERR_POOL_MEMORY");
     expect(error.message).toMatch(
-      /^a pool of 4096 slots of 8\.0 GiB needs 32\.0 TiB of shared memory, but \/dev\/shm has [\d.]+ \w+ free\. /,
+      /^a pool of 16384 slots of 2\.0 GiB needs 32\.0 TiB of shared memory, but \/dev\/shm has [\d.]+ \w+ free\. /,
     );
     expect(error.message).toContain("docker run --shm-size=32770g");
     expect(own()).toEqual(before);
@@ -356,7 +356,7 @@ describe("TilePool.close", () => {
     const pool = makePool(4096, 1);
     const tile = pool.tryLoan([2, 2], "uint8") as Tile;
     tile.view().fill(9);
-    const { buffer } = pool.native;
+    const buffer = pool.native.buffers[0] as ArrayBuffer;
     const taken = structuredClone(buffer, { transfer: [buffer] });
     pool.close();
     expect([...new Uint8Array(taken, 0, 4)]).toEqual([9, 9, 9, 9]);
@@ -407,9 +407,39 @@ describe("the native pool", () => {
     expect(pool.stats.free).toBe(1);
   });
 
-  it("has one ArrayBuffer", () => {
+  it("has one ArrayBuffer where it is small", () => {
     const pool = makePool(4096, 3);
-    expect(pool.native.buffer).toBe(pool.native.buffer);
-    expect(pool.native.buffer.byteLength).toBe(3 * 4096);
+    expect(pool.native.buffers).toBe(pool.native.buffers);
+    expect(pool.native.buffers.map((b) => b.byteLength)).toEqual([3 * 4096]);
+  });
+
+  it("has several ArrayBuffers of whole slots where it is beyond what one can hold", () => {
+    const slotBytes = 768 * 2 ** 20;
+    let pool: TilePool;
+    try {
+      pool = makePool(slotBytes, 6);
+    } catch (error) {
+      // 4.5 GiB of memory, which not every machine has.
+      expect(error).toMatchObject({ code: "ERR_POOL_MEMORY" });
+      return;
+    }
+    expect(pool.native.buffers.map((b) => b.byteLength)).toEqual([
+      2 * slotBytes,
+      2 * slotBytes,
+      2 * slotBytes,
+    ]);
+    const tiles = Array.from({ length: 6 }, () => pool.tryLoan([1, 2], "uint16") as Tile);
+    for (const tile of tiles) tile.view().set([tile.slot, 7]);
+    for (const tile of tiles) {
+      expect([...pool.lease(tile).view()]).toEqual([tile.slot, 7]);
+      expect([...(pool.read(tile) ?? [])]).toEqual([tile.slot, 7]);
+    }
+  });
+
+  it("refuses slots that no ArrayBuffer can hold", () => {
+    expect(caught(() => TilePool.create({ slotBytes: 2 ** 33, slots: 1 }))).toMatchObject({
+      code: "ERR_INVALID_ARGUMENT",
+      message: expect.stringContaining("4 GiB"),
+    });
   });
 });

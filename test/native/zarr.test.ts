@@ -76,7 +76,7 @@ describe("ZarrArray", () => {
     const read = array.readPlane(pool, loan.slot, loan.generation, [1], 16, 0, 32, 64);
     pool.release(loan.slot, loan.generation);
     expect(await read).toMatchObject({ width: 64, height: 32, dtype: "uint16" });
-    const pixels = new Uint16Array(pool.buffer, 0, 32 * 64);
+    const pixels = new Uint16Array(pool.buffers[0] as ArrayBuffer, 0, 32 * 64);
     expect([pixels[0], pixels[16 * 64 - 1], pixels[16 * 64]]).toEqual([513, 513, 0]);
     expect(pool.stats().free).toBe(1);
   });

@@ -67,7 +67,7 @@ export class RecordingSink implements RunSink {
         this.#pool = pool;
         const bytes = shape[0] * shape[1] * (bytesOf[dtype] as number);
         digest = createHash("sha256")
-          .update(new Uint8Array(pool.buffer, slot * pool.slotBytes, bytes))
+          .update(new Uint8Array(pool.buffers[0] as ArrayBuffer, slot * pool.slotBytes, bytes))
           .digest("hex");
         this.#held.push(pixels);
       }

@@ -22,7 +22,11 @@ export const planeBytes = 2 * size * size;
 export function plane(pool: TilePool, z: number, more: Partial<PlanePayload> = {}): PlanePayload | undefined {
   const loan = pool.native.tryLoan();
   if (loan === undefined) return undefined;
-  const pixels = new Uint16Array(pool.native.buffer, loan.slot * pool.slotBytes, size * size);
+  const pixels = new Uint16Array(
+    pool.native.buffers[0] as ArrayBuffer,
+    loan.slot * pool.slotBytes,
+    size * size,
+  );
   for (let i = 0; i < pixels.length; i++) pixels[i] = z + i;
   return {
     kind: "image",

@@ -68,7 +68,7 @@ async function plane(pool: TilePool, z: number): Promise<PlanePayload> {
     await pause(2);
     loan = pool.native.tryLoan();
   }
-  new Uint16Array(pool.native.buffer, loan.slot * pool.slotBytes, side * side).fill(z);
+  new Uint16Array(pool.native.buffers[0] as ArrayBuffer, loan.slot * pool.slotBytes, side * side).fill(z);
   return {
     kind: "image",
     shape: [side, side],

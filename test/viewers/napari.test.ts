@@ -65,7 +65,7 @@ async function payload(
   given: Partial<PlanePayload> & Pick<PlanePayload, "shape" | "dtype">,
 ): Promise<PlanePayload> {
   const { slot, generation, native: memory } = await slotOf(pool);
-  new Uint8Array(memory.buffer, slot * pool.slotBytes, bytes.length).set(bytes);
+  new Uint8Array(memory.buffers[0] as ArrayBuffer, slot * pool.slotBytes, bytes.length).set(bytes);
   return {
     kind: "image",
     components: first,

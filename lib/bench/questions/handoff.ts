@@ -103,8 +103,8 @@ const viewed: TileCall = (pool) => {
   return () => tile.view();
 };
 const typedArray: TileCall = (pool) => {
-  const { buffer } = pool.native;
-  return () => new Uint16Array(buffer, 0, 1024 * 1024);
+  const [buffer] = pool.native.buffers;
+  return () => new Uint16Array(buffer as ArrayBuffer, 0, 1024 * 1024);
 };
 const loaned: TileCall = (pool) => () => pool.tryLoan([1024, 1024], "uint16")?.release();
 const nativeLoan: TileCall = (pool) => () => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// TilePool for JavaScript: one object a pool, its memory as one external ArrayBuffer, waiting
+// TilePool for JavaScript: one object a pool, its memory as external ArrayBuffers, waiting
 // through a thread-safe function.
 #include "bind/pool.h"
 
@@ -60,6 +60,11 @@ uint64_t ToInteger(const Napi::Value& value, const char* name, uint64_t max) {
   return static_cast<uint64_t>(number);
 }
 
+// A JavaScript engine ends the process where an ArrayBuffer is longer than it can be (4 GiB in Node
+// 20), so that large pools have several, of whole slots.
+constexpr uint64_t kBufferBytes = uint64_t{2} << 30;
+constexpr uint64_t kMostSlotBytes = (uint64_t{4} << 30) - 4096;
+
 constexpr uint64_t kMaxSafeInteger = (uint64_t{1} << 53) - 1;
 
 class PoolObject : public Napi::ObjectWrap<PoolObject>, private Bridge::Owner {
@@ -75,11 +80,14 @@ class PoolObject : public Napi::ObjectWrap<PoolObject>, private Bridge::Owner {
     return pool_;
   }
 
-  // Everything but the ArrayBuffer, so that it can run while the environment ends.
+  // Everything but the ArrayBuffers, so that it can run while the environment ends.
   void CloseNative();
 
  private:
-  Napi::Value Buffer(const Napi::CallbackInfo&) { return buffer_.Value(); }
+  Napi::Value Buffers(const Napi::CallbackInfo&) { return buffers_.Value(); }
+  Napi::Value SlotsPerBuffer(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), slots_per_buffer_);
+  }
   Napi::Value Id(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), id_); }
   Napi::Value SlotBytes(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), static_cast<double>(last_.slot_bytes));
@@ -109,7 +117,8 @@ class PoolObject : public Napi::ObjectWrap<PoolObject>, private Bridge::Owner {
   std::shared_ptr<Environment> environment_;
   std::string id_;
   PoolStats last_;  // of the creation while open, of the end after close
-  Napi::Reference<Napi::ArrayBuffer> buffer_;
+  Napi::Reference<Napi::Array> buffers_;
+  uint32_t slots_per_buffer_ = 1;
 
   struct Callback {
     uint64_t ticket;
@@ -139,30 +148,40 @@ Loan ToLoan(const Napi::CallbackInfo& info) {
   return {static_cast<uint32_t>(slot), static_cast<uint32_t>(generation)};
 }
 
+// A view of `count` slots that keeps the memory mapped for as long as anything can see it, whatever
+// becomes of the pool's object.
+Napi::ArrayBuffer BufferOf(Napi::Env env, const std::shared_ptr<TilePool>& pool, uint32_t slot,
+                           uint32_t count) {
+  auto* keep = new std::shared_ptr<TilePool>(pool);
+  napi_value buffer = nullptr;
+  const napi_status status = napi_create_external_arraybuffer(
+      env, pool->data(slot), count * pool->slot_bytes(),
+      [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<TilePool>*>(hint); },
+      keep, &buffer);
+  if (status == napi_ok) return {env, buffer};
+  delete keep;
+  if (status == napi_no_external_buffers_allowed) {
+    throw ToJs(env, Error(Code::kPoolMemory,
+                          "this JavaScript runtime does not allow external ArrayBuffers "
+                          "(Electron's memory cage), so it cannot see shared memory without a "
+                          "copy: run tilecast in a Node process beside it"));
+  }
+  throw Napi::Error::New(env);
+}
+
 PoolObject::PoolObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<PoolObject>(info) {
   const Napi::Env env = info.Env();
   auto* environment = static_cast<Environment*>(info.Data());
   const std::shared_ptr<TilePool> pool = std::exchange(environment->made, nullptr);
   if (!pool) throw InvalidArgument(env, "a TilePool is made by TilePool.create(slotBytes, slots)");
-  // The ArrayBuffer keeps the memory mapped for as long as anything can see it, whatever becomes of
-  // this object.
-  auto* keep = new std::shared_ptr<TilePool>(pool);
-  napi_value buffer = nullptr;
-  const napi_status status = napi_create_external_arraybuffer(
-      env, pool->base(), pool->size_bytes(),
-      [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<TilePool>*>(hint); },
-      keep, &buffer);
-  if (status != napi_ok) {
-    delete keep;
-    if (status == napi_no_external_buffers_allowed) {
-      throw ToJs(env, Error(Code::kPoolMemory,
-                            "this JavaScript runtime does not allow external ArrayBuffers "
-                            "(Electron's memory cage), so it cannot see shared memory without a "
-                            "copy: run tilecast in a Node process beside it"));
-    }
-    throw Napi::Error::New(env);
+  slots_per_buffer_ = static_cast<uint32_t>(
+      std::clamp<uint64_t>(kBufferBytes / pool->slot_bytes(), 1, pool->slots()));
+  auto buffers = Napi::Array::New(env);
+  for (uint32_t slot = 0; slot < pool->slots(); slot += slots_per_buffer_) {
+    const uint32_t count = std::min(slots_per_buffer_, pool->slots() - slot);
+    buffers.Set(buffers.Length(), BufferOf(env, pool, slot, count));
   }
-  buffer_ = Napi::Persistent(Napi::ArrayBuffer(env, buffer));
+  buffers_ = Napi::Persistent(buffers);
   const napi_type_tag tag = PoolTag();
   info.This().As<Napi::Object>().TypeTag(&tag);
   environment_ = environment->shared_from_this();
@@ -193,8 +212,11 @@ void PoolObject::Close(const Napi::CallbackInfo& info) {
   CloseNative();
   // Views of it become empty instead of dangling. Where somebody transferred the buffer away it is
   // detached already, and its new owner keeps the memory.
-  Napi::ArrayBuffer buffer = buffer_.Value();
-  if (!buffer.IsDetached()) buffer.Detach();
+  const Napi::Array buffers = buffers_.Value();
+  for (uint32_t i = 0; i < buffers.Length(); ++i) {
+    auto buffer = buffers.Get(i).As<Napi::ArrayBuffer>();
+    if (!buffer.IsDetached()) buffer.Detach();
+  }
   if (waiting_) {
     waiting_ = false;
     Unref();
@@ -367,7 +389,8 @@ Napi::Value PoolObject::Stats(const Napi::CallbackInfo& info) {
 Napi::Function PoolObject::Define(Napi::Env env, Environment* environment) {
   return DefineClass(env, "NativeTilePool",
                      {
-                         InstanceAccessor<&PoolObject::Buffer>("buffer"),
+                         InstanceAccessor<&PoolObject::Buffers>("buffers"),
+                         InstanceAccessor<&PoolObject::SlotsPerBuffer>("slotsPerBuffer"),
                          InstanceAccessor<&PoolObject::Id>("id"),
                          InstanceAccessor<&PoolObject::SlotBytes>("slotBytes"),
                          InstanceAccessor<&PoolObject::Slots>("slots"),
@@ -387,6 +410,12 @@ Napi::Function PoolObject::Define(Napi::Env env, Environment* environment) {
 
 Napi::Value Create(const Napi::CallbackInfo& info, Environment& environment) {
   const uint64_t slot_bytes = ToInteger(info[0], "slotBytes", kMaxSafeInteger);
+  if (slot_bytes > kMostSlotBytes) {
+    throw InvalidArgument(info.Env(),
+                          "slotBytes: a slot may have at most 4 GiB, which is what an "
+                          "ArrayBuffer can hold, and is to have " +
+                              std::to_string(slot_bytes) + " bytes");
+  }
   const auto slots = static_cast<uint32_t>(ToInteger(info[1], "slots", UINT32_MAX));
   environment.made = Guard(info.Env(), [&] { return TilePool::Create(slot_bytes, slots); });
   environment.attached = false;
