@@ -98,6 +98,7 @@ for (const name of task.chains) {
     sources: [source],
     outputs: [],
     rowPrefixes: [`${index},`],
+    planePrefixes: [],
     files: [],
   });
   const once = () =>

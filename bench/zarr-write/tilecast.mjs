@@ -78,6 +78,7 @@ for (const kind of task.kinds) {
       sources: [{ path: source.path, page: z, sample: 0, height, width, dtype: "uint16", array, index: [z] }],
       outputs: dirs.map((dir) => ({ dir, lead: String(z), height, width, dtype: "uint16", levels: 1 })),
       rowPrefixes: [],
+      planePrefixes: [],
       files: [],
     }));
     return new Promise((done, fail) => {

@@ -197,6 +197,20 @@ double Percentile(const Plane& in, double q) {
 void Rescale(const Plane& in, double scale, double offset, const Plane& out) {
   RequireShape("rescale", "the result", out, in.height, in.width);
   const KernelTable& kernels = Kernels();
+  if (scale == 1 && offset == 0) {  // a plain conversion, where float32 holds all that it meets
+    const auto store = kernels.from_f32[Index(out.dtype)];
+    if (in.dtype == DType::kF32 && store != nullptr) {
+      for (int64_t y = 0; y < in.height; ++y)
+        store(in.row<float>(y), out.row<std::byte>(y), in.width);
+      return;
+    }
+    if (out.dtype == DType::kF32 && !IsFloat(in.dtype)) {
+      const auto load = kernels.to_f32[Index(in.dtype)];
+      for (int64_t y = 0; y < in.height; ++y)
+        load(in.row<std::byte>(y), out.row<float>(y), in.width);
+      return;
+    }
+  }
   if (out.dtype == DType::kU8) {
     const auto row = kernels.scale_to_u8[Index(in.dtype)];
     for (int64_t y = 0; y < in.height; ++y)

@@ -90,9 +90,21 @@ void Clip(const Plane& in, double low, double high, const Plane& out) {
     Refuse("clip: the lower limit must not be above the upper one, got " + std::to_string(low) +
            " and " + std::to_string(high));
   }
-  const auto clamp = Kernels().clamp;
-  ByChunks("clip", in, out,
-           [&](int64_t, int64_t, double* chunk, int64_t n) { clamp(chunk, low, high, n); });
+  RequireShape("clip", "the result", out, in.height, in.width);
+  // The limits as pixels: what they are as results.
+  const auto pixel = [&](double limit) {
+    double value = 0;
+    Visit(in.dtype, [&](auto zero) {
+      decltype(zero) as_pixel = 0;
+      Kernels().from_f64[Index(in.dtype)](&limit, &as_pixel, 1);
+      value = static_cast<double>(as_pixel);
+    });
+    return value;
+  };
+  const double least = pixel(low), greatest = pixel(high);
+  const auto clamp = Kernels().clamp_same[Index(in.dtype)];
+  for (int64_t y = 0; y < in.height; ++y)
+    clamp(in.row<std::byte>(y), least, greatest, out.row<std::byte>(y), in.width);
 }
 
 void Gamma(const Plane& in, double gamma, double gain, const Plane& out) {

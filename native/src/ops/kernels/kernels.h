@@ -71,6 +71,10 @@ struct KernelTable {
                                       int64_t n);
   // out = saturate(round half even(in)) for integer dtypes (NaN -> 0), a conversion for floats.
   void (*from_f64[kKernelDTypes])(const double* in, void* out, int64_t n);
+  // The same from float32, for dtypes of at most 16 bits; null for others.
+  void (*from_f32[kKernelDTypes])(const float* in, void* out, int64_t n);
+  // out = in held within low..high, which are values of the dtype. out may be in.
+  void (*clamp_same[kKernelDTypes])(const void* in, double low, double high, void* out, int64_t n);
   // Both at once for a uint8 result: what viewers and thumbnails ask for.
   void (*scale_to_u8[kKernelDTypes])(const void* in, double scale, double offset, uint8_t* out,
                                      int64_t n);
@@ -119,8 +123,6 @@ struct KernelTable {
   // v = (v held within low..high - low) / width * gain + offset, each operation rounded.
   void (*stretch)(double* v, double low, double high, double width, double gain, double offset,
                   int64_t n);
-  // v = v held within low..high, NaN kept.
-  void (*clamp)(double* v, double low, double high, int64_t n);
 
   // acc = max(acc, in) and min(acc, in), NaN wins. Same dtype.
   void (*max[kKernelDTypes])(const void* in, void* acc, int64_t n);
