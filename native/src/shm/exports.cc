@@ -58,6 +58,7 @@ uint64_t CopyTo(const std::string& name, const std::byte* from, uint64_t bytes) 
 ExportReport ExportTable::Add(uint32_t slot, uint32_t generation, std::string name,
                               uint32_t reader_pid) {
   if (!name.empty()) CheckName(name);
+  const std::lock_guard lock(mutex_);
   ExportEntry* entry = nullptr;
   uint32_t index = 0;
   for (; index < kMaxExports && entry == nullptr; ++index) {
@@ -112,6 +113,7 @@ ExportReport ExportTable::Add(uint32_t slot, uint32_t generation, std::string na
 
 template <class F>
 std::optional<ExportTable::Removed> ExportTable::RemoveIf(F&& wanted, bool give_away) {
+  const std::lock_guard lock(mutex_);
   for (uint32_t i = 0; i < kMaxExports; ++i) {
     ExportEntry& entry = control_.exports()[i];
     uint64_t live = Own(ExportState::kLive);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -55,6 +56,9 @@ class ExportTable {
 
   ControlBlock& control_;
   const SlotMemory& memory_;
+  // Of this process's threads: one may look at an entry's name while another fills or empties it.
+  // Other processes leave entries of a living row alone.
+  std::mutex mutex_;
 };
 
 }  // namespace tilecast::shm

@@ -2,6 +2,8 @@
 // One kernel table; compiled once per instruction set with TILECAST_KERNEL_TARGET naming it.
 #include "ops/kernels/kernels.h"
 
+#include <limits>
+
 #if defined(__SSE2__)
 #include <immintrin.h>
 #endif
