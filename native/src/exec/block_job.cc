@@ -77,8 +77,8 @@ void BlockJob::Fail(const Instruction* at) noexcept {
     failure.message = e.what();
   }
   if (at != nullptr) failure.stage = at->stage;
-  failure.job = result_.job;
   const std::lock_guard lock(mutex_);
+  failure.job = result_.job;
   if (!failed_) result_ = std::move(failure);
   failed_ = true;
 }

@@ -84,9 +84,10 @@ struct Matrix {
       double mean, variance, entropy, square;
     };
     const auto moments = [&](const std::vector<int64_t>& counts) {
-      int64_t first = 0, second = 0;
+      int64_t first = 0, second = 0, most = 0;
       double log = 0;
       for (size_t v = 0; v < counts.size(); ++v) {
+        most = std::max(most, counts[v]);
         const auto value = static_cast<int64_t>(v);
         first += value * counts[v];
         second += value * value * counts[v];
@@ -94,10 +95,12 @@ struct Matrix {
       }
       const auto a = static_cast<double>(first), b = static_cast<double>(second);
       const double variance = (b * total - a * a) / (total * total);
-      return Moment{a / total, std::max(0.0, variance), std::log2(total) - log / total, b / total};
+      // One value has entropy 0 to the last bit: f12 divides by it.
+      const double entropy = most == 2 * pairs ? 0 : std::log2(total) - log / total;
+      return Moment{a / total, std::max(0.0, variance), entropy, b / total};
     };
     const Moment p = moments(marginal), s = moments(sum), d = moments(difference);
-    const double entropy = std::log2(total) - logs / total;
+    const double entropy = p.entropy == 0 ? 0 : std::log2(total) - logs / total;
     double inverse = 0;
     for (size_t v = 0; v < difference.size(); ++v)
       inverse += static_cast<double>(difference[v]) / (1 + static_cast<double>(v * v));
