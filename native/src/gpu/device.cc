@@ -9,7 +9,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
-#include <cstring>
 #include <string_view>
 
 #include "error.h"
