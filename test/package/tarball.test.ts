@@ -58,7 +58,7 @@ test("holds the compiled code, the page, the prebuilt addon, the viewers, the na
     /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|THIRD-PARTY\.md)$/,
     /^dist\/.*\.(js|d\.ts)$/,
     /^prebuilds\/[a-z0-9]+-[a-z0-9]+\/tilecast(\.[a-z0-9]+)?\.node$/,
-    /^native\/(CMakeLists\.txt|package\.json|src\/.*\.(cc|h|inc))$/,
+    /^native\/(CMakeLists\.txt|package\.json|src\/.*\.(cc|h|inc|in|wgsl))$/,
     /^native\/third_party\/pocketfft\/(pocketfft_hdronly\.h|LICENSE\.md)$/,
     /^examples\/.*\.(mjs|js|ts|md|json)$/,
     /^docs\/[^/]+\.md$/,

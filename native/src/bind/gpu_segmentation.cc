@@ -75,6 +75,7 @@ Encoded Encode(const Asked& a) {
   const auto [height, width] = a.shape;
   gpu::GpuPlane labels = e.builder.Input(a.dtype, height, width);
   std::vector<gpu::GpuPlane> images;
+  images.reserve(a.images.size());
   for (const DType d : a.images) images.push_back(e.builder.Input(d, height, width));
   if (!a.labelled) {
     const gpu::GpuPlane in = labels;
@@ -162,6 +163,7 @@ Napi::Value GpuSegmentationRows(const Napi::CallbackInfo& info) {
     const Encoded e = Encode(AskedFrom(info[0].As<Napi::Object>()));
     const auto given = Copies(info[1].As<Napi::Array>());
     std::vector<std::vector<std::byte>> results;
+    results.reserve(e.results.size());
     for (const size_t place : e.results) results.push_back(given.at(place));
     std::vector<ShapeRow> shapes;
     std::vector<std::vector<IntensityRow>> intensities;

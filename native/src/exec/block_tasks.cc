@@ -173,8 +173,8 @@ void WriteTask::Take(std::span<const Plane> parts, const Region& block, PlaneWri
       for (int64_t i = first(block.y); step_ / 2 + i * step_ < block.bottom(); ++i) {
         const T* const row = part.row<T>(step_ / 2 + i * step_ - block.y);
         for (int64_t j = first(block.x); step_ / 2 + j * step_ < block.right(); ++j) {
-          sample_[static_cast<size_t>(i * across_ + j)] =
-              static_cast<float>(row[step_ / 2 + j * step_ - block.x]);
+          const int64_t x = step_ / 2 + j * step_ - block.x;
+          sample_[static_cast<size_t>(i * across_ + j)] = static_cast<float>(row[x]);
         }
       }
     });

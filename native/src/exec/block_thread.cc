@@ -224,6 +224,7 @@ void BlockThread::PlaceOnCanvas(size_t i) {
   const auto first = reinterpret_cast<uintptr_t>(held.data) -
                      static_cast<uintptr_t>(part.y * held.stride) -
                      static_cast<uintptr_t>(part.x) * DTypeSize(held.dtype);
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): an address outside the part is no pointer yet
   const Plane image{reinterpret_cast<std::byte*>(first), held.dtype, mosaic.image_height,
                     mosaic.image_width, held.stride};
   PlaceImage(mosaic, static_cast<size_t>(op.image), image, op.blend, op.placing, canvas.held.y,

@@ -93,6 +93,7 @@ void Executor::Start(std::vector<Job> jobs, std::function<void()> on_results,
   next_ = 0;
   // A job in blocks has work for every thread.
   std::vector<BlockResource> resources;
+  resources.reserve(resources_.size());
   for (Resource& r : resources_)
     resources.push_back({r.estimator.get(), &r.field, r.height, r.width});
   blocks_.clear();

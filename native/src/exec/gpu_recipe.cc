@@ -64,6 +64,7 @@ class Builder {
         return EncodeChain(i);
       case OpKind::kProjectRegs: {
         std::vector<gpu::GpuPlane> in;
+        in.reserve(op.inputs.size());
         for (const int r : op.inputs) in.push_back(PlaneOf(r));
         gpu::EncodeProjection(recipe_, op.projection, op.a, in, PlaneOf(op.out));
         return i;
@@ -76,6 +77,7 @@ class Builder {
         return i;
       case OpKind::kMeasure: {
         std::vector<gpu::GpuPlane> images;
+        images.reserve(op.inputs.size());
         for (const int r : op.inputs) images.push_back(PlaneOf(r));
         const gpu::GpuPlane labels = PlaneOf(op.in);
         measures_.emplace_back(i, gpu::EncodeMeasure(recipe_, labels, FeaturesOf(op), images,

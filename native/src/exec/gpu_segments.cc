@@ -197,6 +197,7 @@ struct Group {
 
 std::vector<TileShape> SourceShapes(const Job& job) {
   std::vector<TileShape> shapes;
+  shapes.reserve(job.sources.size());
   for (const Source& s : job.sources) shapes.push_back({s.dtype, s.height, s.width});
   return shapes;
 }

@@ -135,6 +135,7 @@ class SegmentTrial {
     std::atomic<int64_t> tiles{0};
     Clock::time_point begin;
     std::vector<std::thread> threads;
+    threads.reserve(static_cast<size_t>(workers));
     CoreLimit cores(options_.cores);
     for (int w = 0; w < workers; ++w) {
       threads.emplace_back([&] {
@@ -250,6 +251,7 @@ std::vector<SegmentRates> TrySegments(const GpuPlan& plan,
                                       const std::shared_ptr<gpu::Engine>& engine,
                                       const TrialOptions& options) {
   std::vector<SegmentRates> rates;
+  rates.reserve(plan.segments.size());
   for (size_t s = 0; s < plan.segments.size(); ++s) {
     rates.push_back(SegmentTrial(plan, s, engine, options).Run());
   }

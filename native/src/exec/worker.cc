@@ -339,6 +339,7 @@ void Executor::Worker::ProjectRegisters(const Instruction& op) {
 
 void Executor::Worker::WeighRegisters(const Instruction& op) {
   std::vector<Plane> planes;
+  planes.reserve(op.inputs.size());
   for (const int input : op.inputs) planes.push_back(plane(input));
   const Plane like = planes.at(0);
   WeighPlanes(planes, op.weights, Allocate(op.out, DType::kF32, like.height, like.width));
@@ -346,6 +347,7 @@ void Executor::Worker::WeighRegisters(const Instruction& op) {
 
 void Executor::Worker::StackRange(const Instruction& op) {
   std::vector<Plane> planes;
+  planes.reserve(op.inputs.size());
   for (const int input : op.inputs) planes.push_back(plane(input));
   const MinMax range = StackPercentiles(planes, op.low, op.high);
   double* const out = Allocate(op.out, DType::kF64, 1, 2).row<double>(0);

@@ -70,6 +70,7 @@ bool Executor::Worker::RunSegment(const GpuPlan& plan, size_t at, const Job& job
   for (size_t m = 0; m < measured.size(); ++m) {
     const SegmentRecipe::Measure& measure = recipe->measures[m];
     std::vector<std::vector<std::byte>> bytes;
+    bytes.reserve(measure.results.size());
     for (const size_t r : measure.results) bytes.push_back(std::move(request.results.at(r)));
     if (!gpu::DecodeMeasurements(measure.what, bytes, measured[m].shapes,
                                  measured[m].intensities)) {

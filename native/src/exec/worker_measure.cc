@@ -34,7 +34,7 @@ void Executor::Worker::MeasureMore(const Instruction& op, const Objects& objects
   thread_local std::vector<HaralickRow> texture;
   thread_local std::vector<ColocalizationRow> compared;
   const int images = static_cast<int>(op.inputs.size());
-  const auto width = static_cast<size_t>(Column::kOfOne + images * Column::kCompared);
+  const size_t width = size_t{Column::kOfOne} + op.inputs.size() * size_t{Column::kCompared};
   more_.resize(std::max(more_.size(), op.inputs.size()));
   for (int k = 0; k < images; ++k) {
     const auto wants = [&](Kind first, Kind end) {
@@ -92,6 +92,7 @@ void Executor::Worker::MeasurePlane(const Instruction& op, const Job& job, JobRe
   if (wants(Kind::kHistogram, Kind::kHistogram))
     Histogram(in, wanted.bins, wanted.low, wanted.high, counts);
   std::vector<ColocalizationRow> compared;
+  compared.reserve(op.inputs.size());
   for (const int other : op.inputs)
     compared.push_back(Colocalization(in, plane(other), op.manders_percent));
   constexpr double kNan = std::numeric_limits<double>::quiet_NaN();

@@ -74,7 +74,8 @@ void EncodePoints(RecipeBuilder& recipe, std::span<const OpLink> links,
     const PointCode& code = *codes[k];
     const std::string n = std::to_string(k);
     std::string declared = "fn step" + n + "(v: " + ScalarOf(dtype);
-    std::string given = "step" + n + "(" + value;
+    std::string given = "step" + n + "(";
+    given += value;
     if (!link.others.empty()) {
       const std::string& name = names.emplace_back("other" + n);
       uses.push_back(RecipeBuilder::Read(name, link.others[0]));

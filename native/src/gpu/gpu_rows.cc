@@ -19,7 +19,7 @@ const GpuRow* FindGpuRow(std::string_view name) {
     std::vector<GpuRow> all;
     for (auto family : {GpuIntensityRows, GpuFilterRows, GpuMorphologyRows, GpuSegmentationRows,
                         GpuGeometryRows}) {
-      for (GpuRow& row : family()) all.push_back(std::move(row));
+      for (const GpuRow& row : family()) all.push_back(row);
     }
     return all;
   }();

@@ -60,6 +60,7 @@ void EncodeFold(RecipeBuilder& recipe, const Fold& fold, std::span<const GpuPlan
   for (size_t done = 0; done < in.size();) {
     std::vector<std::string> names(kBindings);
     std::vector<B::Use> uses;
+    uses.reserve(fold.more.size());
     for (const auto& [name, plane] : fold.more) uses.push_back(B::Read(name, plane));
     std::string body = "fn pixel(i: u32) -> out_t {\n";
     if (done > 0) {

@@ -176,7 +176,7 @@ RecipeBuilder::Param RecipeBuilder::F32(std::string_view name, float value) {
   return {name, "f32", std::bit_cast<uint32_t>(value)};
 }
 
-void RecipeBuilder::AddPass(std::string_view name, std::string body, std::string_view main,
+void RecipeBuilder::AddPass(std::string_view name, std::string_view body, std::string_view main,
                             std::array<uint32_t, 3> workgroups, std::span<const Use> buffers,
                             std::span<const Param> params) {
   Pass pass;
@@ -226,7 +226,7 @@ void RecipeBuilder::MapText(std::string_view name, std::string_view wgsl, const 
   std::string body = "alias out_t = " + ScalarOf(out.dtype) + ";\n";
   body += wgsl;
   body += MapItem(out.dtype);
-  AddPass(name, std::move(body), kLinearMain, LinearGroups(words), uses, all);
+  AddPass(name, body, kLinearMain, LinearGroups(words), uses, all);
 }
 
 void RecipeBuilder::Map(std::string_view kernel, const GpuPlane& out, Uses buffers, Params params,
@@ -252,7 +252,7 @@ void RecipeBuilder::Grid(std::string_view kernel, std::array<uint32_t, 3> workgr
 void RecipeBuilder::GridText(std::string_view name, std::string_view wgsl,
                              std::array<uint32_t, 3> workgroups, std::span<const Use> buffers,
                              std::span<const Param> params) {
-  AddPass(name, std::string(wgsl), {}, workgroups, buffers, params);
+  AddPass(name, wgsl, {}, workgroups, buffers, params);
 }
 
 }  // namespace tilecast::gpu

@@ -151,7 +151,7 @@ class RecipeBuilder {
 
  private:
   int Add(Buffer buffer);
-  void AddPass(std::string_view name, std::string body, std::string_view main,
+  void AddPass(std::string_view name, std::string_view body, std::string_view main,
                std::array<uint32_t, 3> workgroups, std::span<const Use> buffers,
                std::span<const Param> params);
 

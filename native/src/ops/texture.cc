@@ -50,7 +50,7 @@ struct Matrix {
     pairs = 0;
   }
   void Add(int a, int b) {
-    ++count[static_cast<size_t>(a * levels + b)];
+    ++count[static_cast<size_t>(a) * static_cast<size_t>(levels) + static_cast<size_t>(b)];
     ++pairs;
   }
 
@@ -66,13 +66,14 @@ struct Matrix {
       for (int j = 0; j <= i; ++j) {
         // Both ways; a pair of like levels is in the symmetric matrix twice.
         const int64_t c =
-            static_cast<int64_t>(line[j]) + count[static_cast<size_t>(j * levels + i)];
+            static_cast<int64_t>(line[j]) +
+            count[static_cast<size_t>(j) * static_cast<size_t>(levels) + static_cast<size_t>(i)];
         if (c == 0) continue;
         const int64_t twice = i == j ? 1 : 2;
         marginal[static_cast<size_t>(i)] += c;
         if (i != j) marginal[static_cast<size_t>(j)] += c;
-        sum[static_cast<size_t>(i + j)] += twice * c;
-        difference[static_cast<size_t>(i - j)] += twice * c;
+        sum[static_cast<size_t>(i) + static_cast<size_t>(j)] += twice * c;
+        difference[static_cast<size_t>(i) - static_cast<size_t>(j)] += twice * c;
         squares += twice * c * c;
         products += twice * c * i * j;
         logs += static_cast<double>(twice) * CountLog(c);

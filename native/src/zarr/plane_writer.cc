@@ -313,7 +313,7 @@ struct PlaneParts::Impl {
   }
 };
 
-PlaneParts::PlaneParts(PlaneTarget target, ZarrEncoding encoding)
+PlaneParts::PlaneParts(const PlaneTarget& target, const ZarrEncoding& encoding)
     : impl_(std::make_unique<Impl>(target, encoding)) {}
 PlaneParts::~PlaneParts() = default;
 

@@ -53,7 +53,7 @@ void WriteTextFile(const std::string& path, const std::string& text);
 // meanwhile leaves no shard. Chunks that are files are there as they are written.
 class PlaneParts {
  public:
-  PlaneParts(PlaneTarget target, ZarrEncoding encoding);
+  PlaneParts(const PlaneTarget& target, const ZarrEncoding& encoding);
   ~PlaneParts();  // abandons what was not finished
   PlaneParts(const PlaneParts&) = delete;
   PlaneParts& operator=(const PlaneParts&) = delete;
