@@ -10,12 +10,6 @@
 namespace tilecast::gpu {
 namespace {
 
-std::string ScalarOf(DType d) {
-  return d == DType::kF32                                          ? "f32"
-         : d == DType::kI8 || d == DType::kI16 || d == DType::kI32 ? "i32"
-                                                                   : "u32";
-}
-
 // What the CPU makes of every value of a dtype of 8 or 16 bits, by the value's bits. Links that are
 // folded into it cost one look-up, however many and however dear they are, and give the CPU's bits.
 GpuPlane TableOf(RecipeBuilder& recipe, DType in, std::span<const OpLink> links) {

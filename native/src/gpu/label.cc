@@ -4,24 +4,11 @@
 #include <string>
 
 #include "gpu/segmentation.h"
-#include "gpu/segmentation_passes.h"
 
 namespace tilecast::gpu {
 namespace {
 
 using B = RecipeBuilder;
-
-constexpr int64_t kGroupsAcross = 32768;
-
-std::string Text(std::string_view kernel) {
-  return std::string(KernelText(kernel));
-}
-
-std::array<uint32_t, 3> Groups(int64_t count) {
-  const int64_t across = std::clamp<int64_t>(count, 1, kGroupsAcross);
-  return {static_cast<uint32_t>(across),
-          static_cast<uint32_t>(std::max<int64_t>(1, (count + across - 1) / across)), 1};
-}
 
 // Components of a plane's bit mask, united; and the marked roots with their ranks.
 class Components {
@@ -36,16 +23,14 @@ class Components {
         groups_((words_ + 255) / 256) {
     bits_ = recipe.TemporaryBytes(static_cast<uint64_t>(words_) * 4, false);
     parents_ = recipe.TemporaryBytes(static_cast<uint64_t>(in.pixels()) * 4, false);
-    const B::Replacement text[] = {{"above", AboveText(in)},
-                                   {"segments", Text("segments")},
+    const B::Replacement text[] = {{"floats", in.dtype == DType::kF32 ? "true" : "false"},
                                    {"invert", invert ? "true" : "false"}};
-    recipe.Grid("label_bits", Groups((words_ + 31) / 32),
+    recipe.Grid("label_bits", WorkgroupsFor((words_ + 31) / 32),
                 {B::Read("in", in), B::Words("threshold", threshold.words, false),
                  B::Words("bits", bits_, true), B::Words("parents", parents_, true)},
                 {B::U32("width", width_), B::U32("per_row", per_row_), B::U32("words", words_)},
                 text);
-    const B::Replacement unite[] = {{"segments", Text("segments")},
-                                    {"diagonal", diagonal ? "true" : "false"}};
+    const B::Replacement unite[] = {{"diagonal", diagonal ? "true" : "false"}};
     recipe.Linear(
         "label_unite", words_,
         {B::Words("bits", bits_, false), B::Words("parents", parents_, true, "array<atomic<u32>>")},
@@ -55,14 +40,12 @@ class Components {
   // Ranks of all roots; `total` gets their number.
   void Rank(int total) {
     NewRanks();
-    const B::Replacement text[] = {
-        {"segments", Text("segments")}, {"ranks", Text("label_ranks")}, {"scan", Text("scan")}};
     recipe_.Grid(
-        "label_flatten", Groups(groups_),
+        "label_flatten", WorkgroupsFor(groups_),
         {B::Words("bits", bits_, false), B::Words("parents", parents_, true, "array<atomic<u32>>"),
          B::Words("roots", roots_, true), B::Words("ranks", ranks_, true),
          B::Words("sums", sums_, true)},
-        {B::U32("width", width_), B::U32("per_row", per_row_), B::U32("words", words_)}, text);
+        {B::U32("width", width_), B::U32("per_row", per_row_), B::U32("words", words_)});
     Scan(total);
   }
 
@@ -72,39 +55,34 @@ class Components {
     // of the pixels, and are never dropped.
     const int64_t most = (height_ + 1) / 2 * ((width_ + 1) / 2);
     const int areas = recipe_.TemporaryBytes(static_cast<uint64_t>(most) * 4, true);
-    const B::Replacement rank[] = {{"segments", Text("segments")}, {"rank", Text("label_rank")}};
     recipe_.Linear(
         "label_areas", (words_ + 7) / 8,
         {B::Words("bits", bits_, false), B::Words("parents", parents_, false),
          B::Words("roots", roots_, false), B::Words("ranks", ranks_, false),
          B::Words("sums", sums_, false), B::Words("areas", areas, true, "array<atomic<u32>>")},
         {B::U32("width", width_), B::U32("height", height_), B::U32("per_row", per_row_),
-         B::U32("words", words_)},
-        rank);
+         B::U32("words", words_)});
     const int roots = roots_, ranks = ranks_, sums = sums_;
     NewRanks();
     const auto pixels = [](int64_t n) { return std::clamp<int64_t>(n, 0, 0x7fffffff); };
-    const B::Replacement text[] = {{"ranks", Text("label_ranks")}, {"scan", Text("scan")}};
     // A least area above every plane's drops all, as 2^31 - 1 px of one object cannot be.
-    recipe_.Grid("label_drop", Groups(groups_),
+    recipe_.Grid("label_drop", WorkgroupsFor(groups_),
                  {B::Words("old_roots", roots, false), B::Words("old_ranks", ranks, false),
                   B::Words("old_sums", sums, false), B::Words("areas", areas, false),
                   B::Words("roots", roots_, true), B::Words("ranks", ranks_, true),
                   B::Words("sums", sums_, true)},
                  {B::U32("words", words_), B::U32("min_area", pixels(options.min_area)),
                   B::U32("max_area", pixels(options.max_area)),
-                  B::U32("clear_border", options.clear_border)},
-                 text);
+                  B::U32("clear_border", options.clear_border)});
     Scan(total);
   }
 
   void Paint(const GpuPlane& out) {
-    const B::Replacement text[] = {{"segments", Text("segments")}, {"rank", Text("label_rank")}};
     recipe_.Linear("label_number", words_,
                    {B::Words("bits", bits_, false), B::Words("parents", parents_, true),
                     B::Words("roots", roots_, false), B::Words("ranks", ranks_, false),
                     B::Words("sums", sums_, false)},
-                   {B::U32("width", width_), B::U32("per_row", per_row_)}, text);
+                   {B::U32("width", width_), B::U32("per_row", per_row_)});
     recipe_.Map("label_paint", out,
                 {B::Words("bits", bits_, false), B::Words("segment_labels", parents_, false)},
                 {B::U32("width", width_), B::U32("per_row", per_row_)});
@@ -113,12 +91,11 @@ class Components {
   // Marks what belongs to the components that touch the edge, and paints 0 there and 1 elsewhere.
   void PaintEnclosed(const GpuPlane& out) {
     const int open = recipe_.TemporaryBytes(static_cast<uint64_t>(words_) * 4, true);
-    const B::Replacement text[] = {{"segments", Text("segments")}};
     recipe_.Linear(
         "holes_open", words_,
         {B::Words("bits", bits_, false), B::Words("parents", parents_, false),
          B::Words("open", open, true, "array<atomic<u32>>")},
-        {B::U32("width", width_), B::U32("height", height_), B::U32("per_row", per_row_)}, text);
+        {B::U32("width", width_), B::U32("height", height_), B::U32("per_row", per_row_)});
     recipe_.Map("holes_paint", out,
                 {B::Words("bits", bits_, false), B::Words("parents", parents_, false),
                  B::Words("open", open, false)},
@@ -133,10 +110,9 @@ class Components {
   }
 
   void Scan(int total) {
-    const B::Replacement text[] = {{"scan", Text("scan")}};
     recipe_.Grid("label_scan", {1, 1, 1},
                  {B::Words("sums", sums_, true), B::Words("total", total, true)},
-                 {B::U32("groups", groups_)}, text);
+                 {B::U32("groups", groups_)});
   }
 
   B& recipe_;

@@ -17,10 +17,6 @@ using B = RecipeBuilder;
 
 constexpr int64_t kStrip = 64;  // kernels/seeds.wgsl
 
-std::string Text(std::string_view kernel) {
-  return std::string(KernelText(kernel));
-}
-
 // The row of the nearest seed in each pixel's column, as words; all bits set where there is none.
 int EncodeNearestRows(B& recipe, const GpuPlane& in, bool zeros) {
   const int64_t strips = (in.height + kStrip - 1) / kStrip;
@@ -28,10 +24,7 @@ int EncodeNearestRows(B& recipe, const GpuPlane& in, bool zeros) {
   const int own = recipe.TemporaryBytes(bytes, false);
   const int ends = recipe.TemporaryBytes(bytes, false);
   const int nearest = recipe.TemporaryBytes(static_cast<uint64_t>(in.pixels()) * 4, false);
-  std::string seeds = Text("seeds");
-  const std::string mark = "${zeros}";
-  seeds.replace(seeds.find(mark), mark.size(), zeros ? "true" : "false");
-  const B::Replacement text[] = {{"seeds", seeds}};
+  const B::Replacement text[] = {{"zeros", zeros ? "true" : "false"}};
   const auto height = B::U32("height", in.height), width = B::U32("width", in.width);
   recipe.Linear("nearest_strips", strips * in.width,
                 {B::Read("in", in), B::Words("strips", own, true)}, {height, width}, text);
@@ -56,9 +49,8 @@ double FloatBelow(double number) {
 
 void EncodeDistance(RecipeBuilder& recipe, const GpuPlane& mask, const GpuPlane& out) {
   const int nearest = EncodeNearestRows(recipe, mask, true);
-  const B::Replacement text[] = {{"soft64", Text("soft64")}};
   recipe.Map("distance", out, {B::Read("in", mask), B::Words("nearest", nearest, false)},
-             {B::U32("width", mask.width), B::U32("infinity", 0x7f800000)}, text);
+             {B::U32("width", mask.width), B::U32("infinity", 0x7f800000)});
 }
 
 void EncodeExpandLabels(RecipeBuilder& recipe, const GpuPlane& labels, double distance,
@@ -96,7 +88,7 @@ void EncodePeaks(RecipeBuilder& recipe, const GpuPlane& in, int64_t distance, do
   EncodeMask(recipe, in, EncodeThreshold(recipe, ThresholdMethod::kValue, least, in), enough);
   const GpuPlane mask = recipe.Temporary(DType::kU8, in.height, in.width);
   const auto height = B::U32("height", in.height), width = B::U32("width", in.width);
-  const B::Replacement text[] = {{"key", KeyText(in.dtype)}};
+  const std::vector<B::Replacement> text = OrderKeyTexts(in.dtype);
   recipe.Map("peaks_mask", mask,
              {B::Read("in", in), B::Words("greatest", greatest.buffer, false),
               B::Words("varies", varies, false), B::Read("enough", enough)},
@@ -108,21 +100,16 @@ void EncodePeaks(RecipeBuilder& recipe, const GpuPlane& in, int64_t distance, do
   const int roots = recipe.TemporaryBytes(word_bytes, false);
   const int ranks = recipe.TemporaryBytes(word_bytes, false);
   const int sums = recipe.TemporaryBytes(static_cast<uint64_t>(groups) * 4, false);
-  const B::Replacement rank[] = {{"ranks", Text("label_ranks")}, {"scan", Text("scan")}};
-  constexpr int64_t kAcross = 32768;
   recipe.Grid(
-      "peaks_rank",
-      {static_cast<uint32_t>(std::min(groups, kAcross)),
-       static_cast<uint32_t>((groups + kAcross - 1) / kAcross), 1},
+      "peaks_rank", WorkgroupsFor(groups),
       {B::Read("mask", mask), B::Words("roots", roots, true), B::Words("ranks", ranks, true),
        B::Words("sums", sums, true), B::Words("doubt", recipe.Doubt(), true)},
       {height, width, B::U32("per_row", per_row), B::U32("words", words),
-       B::U32("near", distance - 1)},
-      rank);
+       B::U32("near", distance - 1)});
   recipe.Grid(
       "label_scan", {1, 1, 1},
       {B::Words("sums", sums, true), B::Words("total", recipe.TemporaryBytes(4, false), true)},
-      {B::U32("groups", groups)}, rank);
+      {B::U32("groups", groups)});
   recipe.Map("peaks_paint", out,
              {B::Read("mask", mask), B::Words("roots", roots, false),
               B::Words("ranks", ranks, false), B::Words("sums", sums, false)},

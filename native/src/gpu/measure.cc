@@ -89,12 +89,10 @@ GpuMeasurements EncodeMeasure(RecipeBuilder& recipe, const GpuPlane& labels,
   const int shapes =
       recipe.Result(static_cast<uint64_t>(capacity) * ShapeWords(features) * sizeof(uint32_t));
   out.results = {status, shapes};
-  const std::string table(KernelText("measure_table"));
   const auto height = B::U32("height", labels.height), width = B::U32("width", labels.width);
   const auto most = B::U32("capacity", capacity);
   const auto status_words = B::Words("status", status, true, "array<atomic<u32>>");
-  const B::Replacement text[] = {{"table", table},
-                                 {"moments", features.eccentricity ? "true" : "false"},
+  const B::Replacement text[] = {{"moments", features.eccentricity ? "true" : "false"},
                                  {"perimeter", features.perimeter ? "true" : "false"}};
   recipe.Grid("measure_shapes", Tiles(labels),
               {B::Words("labels", labels.buffer, false, "array<i32>"),
@@ -106,7 +104,6 @@ GpuMeasurements EncodeMeasure(RecipeBuilder& recipe, const GpuPlane& labels,
     const int sums = recipe.Result(static_cast<uint64_t>(capacity) * 16);
     out.results.push_back(sums);
     const B::Replacement pixels[] = {
-        {"table", table},
         {"floats", floats ? "true" : "false"},
         {"bias", std::to_string(BiasOf(image.dtype))},
         {"no_range", floats ? "" : "const range = array<u32, 4>(0u, 0u, 0u, 0u);"}};

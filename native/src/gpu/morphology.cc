@@ -16,14 +16,11 @@ using B = RecipeBuilder;
 
 constexpr int64_t kNear = 9;  // px of a window that is looked through pixel by pixel
 
-std::string Filled(std::string_view kernel, const std::string& mark, const std::string& value) {
-  std::string text(KernelText(kernel));
-  text.replace(text.find(mark), mark.size(), value);
-  return text;
-}
-
-std::string ExtremeText(bool least) {
-  return Filled("extreme", "${least}", least ? "true" : "false");
+// What kernels that compare keys of `dtype` are told.
+std::vector<B::Replacement> CompareTexts(DType dtype, bool least) {
+  std::vector<B::Replacement> texts = OrderKeyTexts(dtype);
+  texts.emplace_back("least", least ? "true" : "false");
+  return texts;
 }
 
 // One window along one axis, `before` of its pixels in front of the result's.
@@ -33,9 +30,8 @@ GpuPlane EncodeLine(B& recipe, const GpuPlane& in, bool columns, int64_t window,
   const int64_t useful = (columns ? 256 : 2048) - (window - 1);
   const int64_t along = columns ? in.height : in.width;
   const int64_t lines = columns ? (in.width + 7) / 8 : in.height;
-  const B::Replacement text[] = {{"key", KeyText(in.dtype)},
-                                 {"extreme", ExtremeText(least)},
-                                 {"columns", columns ? "true" : "false"}};
+  std::vector<B::Replacement> text = CompareTexts(in.dtype, least);
+  text.emplace_back("columns", columns ? "true" : "false");
   recipe.Grid(
       "morph_line",
       {static_cast<uint32_t>((along + useful - 1) / useful), static_cast<uint32_t>(lines), 1},
@@ -85,7 +81,7 @@ GpuPlane EncodeDisk(B& recipe, const GpuPlane& in, int64_t radius, bool least) {
   GpuPlane windows = recipe.Temporary(DType::kU32, in.height, padded);
   GpuPlane twice = recipe.Temporary(DType::kU32, in.height, padded);
   const GpuPlane out = recipe.Temporary(DType::kU32, in.height, in.width);
-  const B::Replacement text[] = {{"key", KeyText(in.dtype)}, {"extreme", ExtremeText(least)}};
+  const std::vector<B::Replacement> text = CompareTexts(in.dtype, least);
   const auto width = B::U32("width", in.width), reach = B::U32("reach", radius);
   recipe.Linear("morph_pad", windows.pixels(),
                 {B::Read("in", in), B::Words("keys", windows.buffer, true)}, {width, reach}, text);
@@ -116,13 +112,10 @@ GpuPlane EncodeDisk(B& recipe, const GpuPlane& in, int64_t radius, bool least) {
 
 }  // namespace
 
-std::string KeyText(DType dtype) {
-  const bool floats = dtype == DType::kF32;
+std::vector<RecipeBuilder::Replacement> OrderKeyTexts(DType dtype) {
   const bool sign = dtype == DType::kI8 || dtype == DType::kI16 || dtype == DType::kI32;
   const uint64_t flip = sign ? uint64_t{1} << (8 * DTypeSize(dtype) - 1) : 0;
-  std::string text = Filled("order_key", "${floats}", floats ? "true" : "false");
-  const std::string mark = "${flip}";
-  return text.replace(text.find(mark), mark.size(), std::to_string(flip));
+  return {{"floats", dtype == DType::kF32 ? "true" : "false"}, {"flip", std::to_string(flip)}};
 }
 
 GpuPlane EncodeExtreme(RecipeBuilder& recipe, const GpuPlane& in, const Footprint& footprint,
@@ -146,7 +139,8 @@ void EncodeMorph(RecipeBuilder& recipe, Morphology op, const Footprint& footprin
     keys = EncodeExtreme(recipe, keys, footprint, !erodes_first);
   }
   const int mode = op == Morphology::kWhiteTopHat ? 1 : op == Morphology::kBlackTopHat ? 2 : 0;
-  const B::Replacement text[] = {{"key", KeyText(in.dtype)}, {"mode", std::to_string(mode)}};
+  std::vector<B::Replacement> text = OrderKeyTexts(in.dtype);
+  text.emplace_back("mode", std::to_string(mode));
   recipe.Map("morph_store", out, {B::Read("in", in), B::Words("keys", keys.buffer, false)}, {},
              text);
 }

@@ -16,7 +16,7 @@ GpuPlane EncodeExtreme(RecipeBuilder& recipe, const GpuPlane& in, const Footprin
 void EncodeMorph(RecipeBuilder& recipe, Morphology op, const Footprint& footprint,
                  const GpuPlane& in, const GpuPlane& out);
 
-// kernels/order_key.wgsl for pixels of the dtype, which the kernel calls `in`.
-std::string KeyText(DType dtype);
+// What kernels/order_key.wgsl is told of the pixels, which the kernel calls `in`.
+std::vector<RecipeBuilder::Replacement> OrderKeyTexts(DType dtype);
 
 }  // namespace tilecast::gpu

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
+#include <set>
 
 #include "error.h"
 
@@ -12,24 +14,6 @@ namespace {
 
 // In one direction; WebGPU's least limit is 65535.
 constexpr int64_t kGroupsAcross = 32768;
-
-std::string ScalarOf(DType d) {
-  switch (d) {
-    case DType::kU8:
-    case DType::kU16:
-    case DType::kU32:
-      return "u32";
-    case DType::kI8:
-    case DType::kI16:
-    case DType::kI32:
-      return "i32";
-    case DType::kF32:
-      return "f32";
-    case DType::kF64:
-      break;
-  }
-  throw Error(Code::kOpDtype, "a GPU has no float64");
-}
 
 int64_t PixelsInWord(DType d) {
   return 4 / static_cast<int64_t>(DTypeSize(d));
@@ -81,13 +65,11 @@ std::string MapItem(DType d) {
 }
 
 std::array<uint32_t, 3> LinearGroups(int64_t count) {
-  const int64_t groups = std::max<int64_t>(1, (count + kLinearGroup - 1) / kLinearGroup);
-  const int64_t across = std::min(groups, kGroupsAcross);
-  return {static_cast<uint32_t>(across), static_cast<uint32_t>((groups + across - 1) / across), 1};
+  return WorkgroupsFor((count + kLinearGroup - 1) / kLinearGroup);
 }
 
 std::string Filled(std::string_view kernel, RecipeBuilder::Text text) {
-  return FilledText(KernelText(kernel), text);
+  return FilledText(KernelSource(kernel), text);
 }
 
 uint32_t Word(int64_t value) {
@@ -97,7 +79,52 @@ uint32_t Word(int64_t value) {
   return static_cast<uint32_t>(value);
 }
 
+// Appends a kernel's text, included ones in their places.
+void Expand(std::string_view text, std::set<std::string, std::less<>>& seen, std::string& out) {
+  constexpr std::string_view mark = "${include ";
+  for (;;) {
+    const size_t at = text.find(mark);
+    out += text.substr(0, at);
+    if (at == std::string_view::npos) return;
+    text.remove_prefix(at + mark.size());
+    const std::string_view name = text.substr(0, text.find('}'));
+    text.remove_prefix(name.size() + 1);
+    if (seen.emplace(name).second) Expand(KernelText(name), seen, out);
+  }
+}
+
 }  // namespace
+
+std::string ScalarOf(DType d) {
+  switch (d) {
+    case DType::kU8:
+    case DType::kU16:
+    case DType::kU32:
+      return "u32";
+    case DType::kI8:
+    case DType::kI16:
+    case DType::kI32:
+      return "i32";
+    case DType::kF32:
+      return "f32";
+    case DType::kF64:
+      break;
+  }
+  throw Error(Code::kOpDtype, "a GPU has no float64");
+}
+
+std::array<uint32_t, 3> WorkgroupsFor(int64_t count) {
+  const int64_t across = std::clamp<int64_t>(count, 1, kGroupsAcross);
+  return {static_cast<uint32_t>(across),
+          static_cast<uint32_t>(std::max<int64_t>(1, (count + across - 1) / across)), 1};
+}
+
+std::string KernelSource(std::string_view name) {
+  std::set<std::string, std::less<>> seen;
+  std::string out;
+  Expand(KernelText(name), seen, out);
+  return out;
+}
 
 std::string FilledText(std::string_view text, RecipeBuilder::Text replacements) {
   std::string out(text);

@@ -78,8 +78,16 @@ inline constexpr uint32_t kLinearGroup = 256;
 std::string FilledText(std::string_view text,
                        std::span<const std::pair<std::string_view, std::string>> replacements);
 
-// WGSL of the file gpu/kernels/NAME.wgsl, without the extension. kInternal when there is none.
+// WGSL of the file gpu/kernels/NAME.wgsl, as it is there. kInternal when there is none.
 std::string_view KernelText(std::string_view name);
+// The same with the files that it names by `${include NAME}`, each once, where it is first named.
+std::string KernelSource(std::string_view name);
+
+// The WGSL scalar that a pixel is computed with: f32, i32 or u32. kOpDtype for float64.
+std::string ScalarOf(DType d);
+
+// So many workgroups, in two directions where one does not hold them; at least one.
+std::array<uint32_t, 3> WorkgroupsFor(int64_t count);
 
 class RecipeBuilder {
  public:

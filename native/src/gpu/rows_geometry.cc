@@ -79,7 +79,7 @@ void EncodeResize(const GpuOpCall& c) {
                          B::Words("along", along, false)};
   const B::Param params[] = {B::U32("width", c.in.width), B::U32("out_width", c.out.width)};
   std::string text(KernelText("point"));
-  text += FilledText(KernelText("resize"), replaced);
+  text += FilledText(KernelSource("resize"), replaced);
   c.recipe.MapText("resize", text, c.out, uses, params);
 }
 

@@ -11,11 +11,6 @@ constexpr int64_t kMostRadius = 255;               // Morph's
 constexpr int64_t kMostSide = 65535;               // workgroups along an axis
 constexpr int64_t kMostPixels = int64_t{1} << 29;  // keys are words: 2 GiB of them
 
-Footprint FootprintOf(const OpArguments& a) {
-  if (a.has("radius")) return Footprint::Disk(a.integer("radius"));
-  return Footprint::Rectangle(a.integer("height"), a.integer("width"));
-}
-
 std::optional<std::string> Refuses(DType, PlaneShape shape, const OpArguments& a) {
   // What Morph throws for, it shall throw for.
   const bool disk = a.has("radius");

@@ -18,14 +18,6 @@ std::optional<std::string> RefuseLarge(PlaneShape shape) {
   return std::nullopt;
 }
 
-LabelOptions OptionsOf(const OpArguments& a) {
-  LabelOptions options;
-  options.min_area = a.integer("minArea");
-  if (a.has("maxArea")) options.max_area = a.integer("maxArea");
-  options.clear_border = a.flag("clearBorder");
-  return options;
-}
-
 }  // namespace
 
 std::vector<GpuRow> GpuSegmentationRows() {
@@ -59,7 +51,7 @@ std::vector<GpuRow> GpuSegmentationRows() {
        .refuses = [](DType, PlaneShape shape, const OpArguments&) { return RefuseLarge(shape); },
        .encode =
            [](const GpuOpCall& c) {
-             EncodeFilterLabels(c.recipe, c.in, OptionsOf(c.arguments), c.out);
+             EncodeFilterLabels(c.recipe, c.in, LabelOptionsOf(c.arguments), c.out);
            }},
   };
 }

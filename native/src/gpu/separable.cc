@@ -66,7 +66,7 @@ void EncodePass(RecipeBuilder& recipe, const GpuPlane& in, const FilterTaps& tap
                                         B::I32("before", taps.before),
                                         B::F32("factor", finish.factor)};
   recipe.MapText(along ? "filter_rows" : "filter_columns",
-                 FilledText(KernelText("filter_pass"), text), out, uses, params);
+                 FilledText(KernelSource("filter_pass"), text), out, uses, params);
 }
 
 }  // namespace
@@ -114,7 +114,7 @@ void EncodeSeparable(RecipeBuilder& recipe, const GpuPlane& in, const FilterTaps
                                         B::I32("alongs", alongs),
                                         B::I32("before_along", along.before),
                                         B::F32("factor", finish.factor)};
-  recipe.GridText("filter_tile", FilledText(KernelText("filter_tile"), text),
+  recipe.GridText("filter_tile", FilledText(KernelSource("filter_tile"), text),
                   {static_cast<uint32_t>(Parts(in.width, wide)),
                    static_cast<uint32_t>(Parts(in.height, kTileRows)), 1},
                   uses, params);

@@ -17,10 +17,6 @@ using B = RecipeBuilder;
 constexpr int64_t kSpan = 16384;  // words a workgroup counts
 constexpr int64_t kExactCounts = int64_t{1} << 24;
 
-std::string Text(std::string_view kernel) {
-  return std::string(KernelText(kernel));
-}
-
 bool IsSigned(DType d) {
   return d == DType::kI8 || d == DType::kI16 || d == DType::kI32;
 }
@@ -67,7 +63,6 @@ struct Levels {
 };
 
 Levels EncodeCounts(B& recipe, const GpuPlane& in) {
-  const std::string soft = Text("soft64");
   Levels l;
   l.floats = in.dtype == DType::kF32;
   const bool small = DTypeSize(in.dtype) == 1;
@@ -82,9 +77,8 @@ Levels EncodeCounts(B& recipe, const GpuPlane& in) {
   if (l.floats) {
     const int range = EncodeFloatRange(recipe, in, false);
     l.levels = recipe.TemporaryBytes(516 * 4, true);
-    const B::Replacement text[] = {{"soft64", soft}};
     recipe.Grid("float_edges", {1, 1, 1},
-                {B::Words("range", range, false), B::Words("levels", l.levels, true)}, {}, text);
+                {B::Words("range", range, false), B::Words("levels", l.levels, true)});
     recipe.Grid("float_counts", groups,
                 {B::Words("pixels", in.buffer, false), B::Words("levels", l.levels, false),
                  B::Words("counts", l.counts, true, "array<atomic<u32>>")},
@@ -97,12 +91,11 @@ Levels EncodeCounts(B& recipe, const GpuPlane& in) {
                  B::Words("counts", l.counts, true, "array<atomic<u32>>")},
                 {B::U32("words", words), B::U32("count", in.pixels())}, text);
   }
-  const B::Replacement text[] = {{"soft64", soft}, {"scan", Text("scan_levels")}};
   recipe.Grid("level_blocks", Groups(Ceil(l.blocks, 32)),
               {B::Words("counts", l.counts, false), B::Words("blocks", l.totals, true)},
-              {B::U32("blocks", l.blocks)}, text);
+              {B::U32("blocks", l.blocks)});
   recipe.Grid("level_totals", {1, 1, 1}, {B::Words("blocks", l.totals, true)},
-              {B::U32("blocks", l.blocks)}, text);
+              {B::U32("blocks", l.blocks)});
   return l;
 }
 
@@ -138,8 +131,6 @@ GpuThreshold EncodeThreshold(RecipeBuilder& recipe, ThresholdMethod method, doub
   }
   const Levels l = EncodeCounts(recipe, in);
   const GpuThreshold out{recipe.Result(16), true};
-  const B::Replacement text[] = {
-      {"soft64", Text("soft64")}, {"best", Text("best")}, {"scan", Text("scan_levels")}};
   const auto counts = B::Words("counts", l.counts, false);
   const auto totals = B::Words("blocks", l.totals, false);
   const auto bests = B::Words("bests", l.bests, true);
@@ -149,32 +140,30 @@ GpuThreshold EncodeThreshold(RecipeBuilder& recipe, ThresholdMethod method, doub
       break;
     case ThresholdMethod::kOtsu:
       if (l.floats) {
-        recipe.Grid("otsu_floats", {1, 1, 1}, {counts, B::Words("levels", l.levels, false), bests},
-                    {}, text);
+        recipe.Grid("otsu_floats", {1, 1, 1}, {counts, B::Words("levels", l.levels, false), bests});
       } else {
-        recipe.Grid("otsu_integers", Groups(l.bested), {counts, totals, bests}, {blocks, bias},
-                    text);
+        recipe.Grid("otsu_integers", Groups(l.bested), {counts, totals, bests}, {blocks, bias});
       }
       break;
     case ThresholdMethod::kTriangle:
-      recipe.Grid("triangle", Groups(l.bested), {counts, totals, bests}, {blocks}, text);
+      recipe.Grid("triangle", Groups(l.bested), {counts, totals, bests}, {blocks});
       break;
     case ThresholdMethod::kYen: {
       const int parts = recipe.TemporaryBytes(static_cast<uint64_t>(l.blocks) * 256 * 8, false);
       const int sums = recipe.TemporaryBytes(static_cast<uint64_t>(l.blocks) * 256 * 12, true);
       recipe.Linear("yen_parts", l.blocks * 256, {counts, totals, B::Words("parts", parts, true)},
-                    {blocks}, text);
+                    {blocks});
       recipe.Grid("yen_sums", {1, 1, 1},
                   {B::Words("parts", parts, false, "array<f32>"), totals,
                    B::Words("sums", sums, true, "array<f32>")},
                   {blocks});
       recipe.Grid("yen", Groups(l.bested), {counts, totals, B::Words("sums", sums, false), bests},
-                  {blocks}, text);
+                  {blocks});
       break;
     }
     case ThresholdMethod::kLi:
       recipe.Grid("li", {1, 1, 1}, {counts, totals, B::Words("threshold", out.words, true)},
-                  {blocks, bias}, text);
+                  {blocks, bias});
       return out;
   }
   const auto read_bests = B::Words("bests", l.bests, false);
@@ -185,20 +174,13 @@ GpuThreshold EncodeThreshold(RecipeBuilder& recipe, ThresholdMethod method, doub
   const int levels = l.floats ? l.levels : l.counts;
   recipe.Grid("threshold_pick", {1, 1, 1},
               {read_bests, totals, B::Words("levels", levels, false), words},
-              {blocks, bias, triangle, floats, B::U32("bests", l.bested)}, text);
+              {blocks, bias, triangle, floats, B::U32("bests", l.bested)});
   return out;
-}
-
-std::string AboveText(const GpuPlane& in) {
-  std::string text = Text("above");
-  const std::string mark = "${floats}";
-  text.replace(text.find(mark), mark.size(), in.dtype == DType::kF32 ? "true" : "false");
-  return text;
 }
 
 void EncodeMask(RecipeBuilder& recipe, const GpuPlane& in, const GpuThreshold& threshold,
                 const GpuPlane& out) {
-  const B::Replacement text[] = {{"above", AboveText(in)}};
+  const B::Replacement text[] = {{"floats", in.dtype == DType::kF32 ? "true" : "false"}};
   recipe.Map("mask", out, {B::Read("in", in), B::Words("threshold", threshold.words, false)}, {},
              text);
 }

@@ -2,7 +2,7 @@
 // Distance to the nearest zero: DistanceTransform of ops/distance.h. The columns' distances are
 // looked through outwards until nothing further away can be nearer: exact integers, whose root is
 // rounded as float64's rounded to float32.
-${soft64}
+${include soft64}
 fn square_at(i: u32, y: u32) -> u32 {
   let row = nearest[i];
   if (row == 0xffffffffu) { return 0xffffffffu; }

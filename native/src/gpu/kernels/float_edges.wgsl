@@ -5,7 +5,7 @@
 // levels[0..256]: edges; [257]: 1 when the plane is constant; [258]: 1 where this is not for the
 // device (pixels that are not finite, magnitudes at which float32 sums could overflow or become
 // denormal, bins that rounding does not keep apart); [260..515]: middles.
-${soft64}
+${include soft64}
 fn value_of(key: u32) -> u32 {
   let bits = select(~key, key ^ 0x80000000u, (key & 0x80000000u) != 0u);
   return select(bits, 0u, bits == 0x80000000u);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Marks the roots of the background's components that reach the plane's edge, a bit a pixel.
-${segments}
+${include segments}
 fn item(m: u32) {
   let w = bits[m];
   let y = m / params.per_row;

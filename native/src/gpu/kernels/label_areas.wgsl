@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Pixels of each object by its rank, and in the highest bit whether it touches the plane's edge. A
 // thread takes 8 words in a row and adds once for what belongs together.
-${segments}
-${rank}
+${include segments}
+${include label_rank}
 fn item(k: u32) {
   let end = min(k * 8u + 8u, params.words);
   var object = 0xffffffffu;  // a root

@@ -2,8 +2,8 @@
 // A plane above its threshold (or not above it) as a bit mask, and each segment as a tree of its
 // own. A workgroup makes 32 words, four pixels a thread, so that neighbours read neighbours.
 // Bytes moved: the pixels, 1/8 a pixel, 4 a segment.
-${above}
-${segments}
+${include above}
+${include segments}
 const kInvert = ${invert};
 
 var<workgroup> nibbles: array<u32, 256>;

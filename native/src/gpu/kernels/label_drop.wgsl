@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Unmarks the roots of objects that the options drop, and ranks the others anew.
-${ranks}
+${include label_ranks}
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) t: u32,
         @builtin(num_workgroups) groups: vec3u) {

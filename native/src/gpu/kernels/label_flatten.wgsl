@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Gives each segment its root for a parent, and marks the roots.
-${segments}
-${ranks}
+${include segments}
+${include label_ranks}
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) t: u32,
         @builtin(num_workgroups) groups: vec3u) {

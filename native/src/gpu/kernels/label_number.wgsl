@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Each segment's number in the place of its root: from 1 in raster order of the objects' first
 // pixels, which are the roots; 0 for objects that were dropped.
-${segments}
-${rank}
+${include segments}
+${include label_rank}
 fn item(m: u32) {
   let w = bits[m];
   let at = pixel_of_word(m);

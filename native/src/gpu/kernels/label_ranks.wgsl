@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // How many roots lie before each: the local rank of a word's first root among its 256 words, and
 // the roots of those. `own` is what the thread found, bit by bit.
-${scan}
+${include scan}
 fn rank_words(t: u32, group: u32, m: u32, own: u32) {
   let n = countOneBits(own);
   scan(t, n);

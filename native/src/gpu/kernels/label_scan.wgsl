@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The roots before each group of 256 words, and the number of all. One workgroup.
-${scan}
+${include scan}
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) t: u32) {
   var before = 0u;

@@ -2,7 +2,7 @@
 // Unites each segment with those it touches in the word to the left and in the row above: lock-free
 // union-find whose roots are the least index (Playne and Hawick, IEEE TPDS 29(6), 2018), on
 // segments instead of pixels. Bytes moved: 3/8 a pixel for the masks, and the trees' nodes.
-${segments}
+${include segments}
 const kDiagonal = ${diagonal};  // 8-connected, else 4
 
 fn root_of(start: u32) -> u32 {

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The square of the Laplacian of float32 pixels, the edge's repeated beyond it: ops/focus.h. Five reads a pixel, four from the cache.
-fn at(y: i32, x: i32) -> f32 {
-  let h = i32(params.height);
-  let w = i32(params.width);
-  return value_in0(u32(clamp(y, 0, h - 1)) * params.width + u32(clamp(x, 0, w - 1)));
-}
-
+${include at_edge}
 fn pixel(i: u32) -> out_t {
   let y = i32(i / params.width);
   let x = i32(i % params.width);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Of each 256 bins: the pixels, the sum of their bins' numbers, the fullest bin, the first and the
 // last that is not empty. Eight words a block, a thread a block.
-${soft64}
+${include soft64}
 @compute @workgroup_size(32)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= params.blocks) { return; }

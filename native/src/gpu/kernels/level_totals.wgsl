@@ -2,8 +2,8 @@
 // Turns the blocks' pixels and sums into those before each block, and puts behind the last block
 // what holds for all: the first and the last bin that is not empty, the fullest, its pixels, and
 // the pixels and sum of all. One workgroup; at most 256 blocks.
-${soft64}
-${scan}
+${include soft64}
+${include scan_levels}
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) t: u32) {
   let here = t < params.blocks;

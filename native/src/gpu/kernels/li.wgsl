@@ -2,8 +2,9 @@
 // Li's threshold of the counts of 8- and 16-bit values: LiOfCounts of ops/thresholds.cc. Its sums
 // are exact integers; the iteration is one thread's, and what lies below a level is added up by the
 // workgroup. The threshold as threshold_pick.wgsl puts it.
-${soft64}
-${scan}var<workgroup> level: u32;
+${include soft64}
+${include scan_levels}
+var<workgroup> level: u32;
 var<workgroup> done: u32;
 
 @compute @workgroup_size(256)

@@ -6,7 +6,7 @@
 //
 // A record: the sum (two words), 2^32 - 1 - key of the least, key of the greatest; keys order as
 // the values do. status[1]: 1 where the CPU has to see the image (NaN, infinite or tiny values).
-${table}
+${include measure_table}
 const kFloats = ${floats};
 const kBias = ${bias}u;
 ${no_range}

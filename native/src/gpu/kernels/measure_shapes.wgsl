@@ -7,7 +7,7 @@
 // A record: area, 2^32 - 1 - y0, 2^32 - 1 - x0, y1, x1, sums of y and x (two words each); with
 // eccentricity those of yy, xx, xy; with perimeter the pixels that weigh 1, sqrt 2, (1 + sqrt 2) / 2.
 // status[0]: the greatest label.
-${table}
+${include measure_table}
 const kMoments = ${moments};
 const kPerimeter = ${perimeter};
 const kHalo = select(0u, 2u, kPerimeter);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Sums by object: in a small table of the workgroup first, since a tile holds few objects; what
 // finds no place there, and the tables at the end, go to the objects' records.
+${include wide}
 const kSlots = 64u;
 const kTileWidth = 64u;
 const kTileHeight = 32u;
@@ -20,20 +21,6 @@ fn slot_of(label: u32) -> u32 {
     }
   }
   return kSlots;
-}
-
-fn wide_add(a: vec2u, b: vec2u) -> vec2u {
-  let low = a.x + b.x;
-  return vec2u(low, a.y + b.y + select(0u, 1u, low < a.x));
-}
-
-fn wide_product(a: u32, b: u32) -> vec2u {
-  let al = a & 0xffffu; let ah = a >> 16u;
-  let bl = b & 0xffffu; let bh = b >> 16u;
-  let low = al * bl;
-  let one = ah * bl + (low >> 16u);
-  let two = al * bh + (one & 0xffffu);
-  return vec2u((two << 16u) | (low & 0xffffu), ah * bh + (one >> 16u) + (two >> 16u));
 }
 
 // False for labels that the records have no room for; the status says how many there are.

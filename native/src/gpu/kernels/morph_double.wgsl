@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // From extremes of `power` pixels to the right to those of twice as many. Bytes moved: 8 a pixel.
-${extreme}
+${include extreme}
 fn item(i: u32) {
   let x = i % params.padded;
   var key = windows[i];

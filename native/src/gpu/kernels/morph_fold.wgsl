@@ -2,7 +2,7 @@
 // Folds the chords of a disk that are at least `power` and below twice `power` long into the result,
 // each as two windows of `power` (Urbach and Wilkinson, IEEE TIP 17(1), 2008). `chords`: pairs of
 // the row's offset and the chord's half length. Neighbours read neighbours, out of the cache.
-${extreme}
+${include extreme}
 fn item(i: u32) {
   let y = i32(i / params.width);
   let x = i % params.width;

@@ -2,8 +2,8 @@
 // The extreme of a window along rows or columns, by doubling in the workgroup's memory: a
 // workgroup takes one line of 2048 px, or 8 columns of 256 px (32 bytes, what a GPU reads at once).
 // Bytes moved: the pixels once, but for the windows' overlap, and 4 a pixel of keys.
-${key}
-${extreme}
+${include order_key}
+${include extreme}
 const kColumns = ${columns};
 const kAcross = select(1u, 8u, kColumns);
 const kLong = 2048u / kAcross;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The extreme of a short window along rows or columns: a pixel's neighbours come out of the cache.
 // Bytes moved: the pixels, and 4 a pixel of keys.
-${key}
-${extreme}
+${include order_key}
+${include extreme}
 const kColumns = ${columns};
 
 fn item(i: u32) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Keys of the pixels, each row with `reach` keys that never win on either side.
-${key}
-${extreme}
+${include order_key}
+${include extreme}
 fn item(i: u32) {
   let padded = params.width + 2u * params.reach;
   let y = i / padded;

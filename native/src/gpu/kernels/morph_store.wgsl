@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Keys as pixels again, or what lies between them and the pixels of the source.
-${key}
+${include order_key}
 const kMode = ${mode};  // 0: as they are, 1: source - they, 2: they - source
 
 fn pixel(i: u32) -> out_t {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The row of each pixel's nearest seed in its column; of two as near that whose pixel is less.
 // Bytes moved: twice the pixels and 8 a pixel.
-${seeds}
+${include seeds}
 fn item(k: u32) {
   let s = k / params.width;
   let x = k - s * params.width;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The first and the last row with a seed of each strip of each column.
-${seeds}
+${include seeds}
 fn item(k: u32) {
   let s = k / params.width;
   let x = k - s * params.width;

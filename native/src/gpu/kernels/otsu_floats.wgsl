@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Otsu's threshold of 256 bins of a float32 plane: OtsuFromCounts of ops/histogram.cc with float32
 // sums, each rounded where it rounds, in its order. One workgroup.
-${soft64}
-${best}
+${include soft64}
+${include best}
 var<workgroup> products: array<f32, 256>;
 var<workgroup> below: array<f32, 256>;
 var<workgroup> above: array<f32, 256>;

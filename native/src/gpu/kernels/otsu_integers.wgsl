@@ -2,9 +2,9 @@
 // The variance between the classes below and above each value, and each workgroup's best:
 // OtsuFromCounts of ops/histogram.cc with float64 sums, which are exact integers here. An empty bin has the same
 // variance as the one before it, so that it cannot be the first best.
-${soft64}
-${best}
-${scan}
+${include soft64}
+${include best}
+${include scan_levels}
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) t: u32,

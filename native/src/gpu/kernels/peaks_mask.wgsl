@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // 1 where a pixel is the greatest around it, above the threshold and inside the border; not in a
 // constant plane. -0 is 0, and NaN is no peak.
-${key}
+${include order_key}
 fn even(v: in_t) -> u32 {
   let key = key_of(v);
   if (kKeyFloats && key == 0x7fffffffu) { return 0x80000000u; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A mask of peaks as words, a row's beginning with a word, and their ranks. Peaks nearer to each
 // other than they may be are as great: which of them stays is the CPU's to say (doubt).
-${ranks}
+${include label_ranks}
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) t: u32,
         @builtin(num_workgroups) groups: vec3u) {

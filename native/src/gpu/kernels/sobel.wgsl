@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Gradient magnitude: ops/detail.h, SobelMagnitude. One pixel beyond the edge is the edge's. Each pixel is read nine times, eight of them
 // from the first-level cache: 2 + 4 bytes of memory a pixel from uint16.
-fn at(y: i32, x: i32) -> f32 {
-  let h = i32(params.height);
-  let w = i32(params.width);
-  return value_in0(u32(clamp(y, 0, h - 1)) * params.width + u32(clamp(x, 0, w - 1)));
-}
-
+${include at_edge}
 fn pixel(i: u32) -> out_t {
   let y = i32(i / params.width);
   let x = i32(i % params.width);

@@ -3,7 +3,7 @@
 // or reorder what it has: a value is the two words of its bits, low word first. For finite values
 // whose results are neither denormal nor infinite; the callers see to that. A float32 operation is
 // the float64 one rounded once more, which is exact (53 >= 2 * 24 + 2, Figueroa 1995).
-
+${include wide}
 fn shift_left(m: vec2u, n: u32) -> vec2u {
   if (n == 0u) { return m; }
   if (n >= 32u) { return vec2u(0u, m.x << (n - 32u)); }
@@ -23,25 +23,11 @@ fn shift_right_sticky(m: vec2u, n: u32) -> vec2u {
   return vec2u((m.x >> n) | (m.y << (32u - n)) | select(0u, 1u, lost != 0u), m.y >> n);
 }
 
-fn wide_add(a: vec2u, b: vec2u) -> vec2u {
-  let low = a.x + b.x;
-  return vec2u(low, a.y + b.y + select(0u, 1u, low < a.x));
-}
-
 fn wide_sub(a: vec2u, b: vec2u) -> vec2u {
   return vec2u(a.x - b.x, a.y - b.y - select(0u, 1u, a.x < b.x));
 }
 
 fn wide_less(a: vec2u, b: vec2u) -> bool { return a.y < b.y || (a.y == b.y && a.x < b.x); }
-
-fn wide_product(a: u32, b: u32) -> vec2u {
-  let al = a & 0xffffu; let ah = a >> 16u;
-  let bl = b & 0xffffu; let bh = b >> 16u;
-  let low = al * bl;
-  let one = ah * bl + (low >> 16u);
-  let two = al * bh + (one & 0xffffu);
-  return vec2u((two << 16u) | (low & 0xffffu), ah * bh + (one >> 16u) + (two >> 16u));
-}
 
 // (-1)^sign m 2^e, m an integer of 64 bits; sign is 0 or 0x80000000.
 fn f64_round(sign: u32, e: i32, m_in: vec2u) -> vec2u {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The best of the workgroups' bests as a threshold: threshold[0] as float32, [1] not 0 where the CPU
 // has to see it, [2] the greatest integer that is not above it. One workgroup.
-${soft64}
-${best}
+${include soft64}
+${include best}
 
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) t: u32) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The distance of each bin from the line between the peak and the longer tail's end, and each
 // workgroup's best: TriangleThreshold of ops/thresholds.cc. Places count from the tail's end.
-${soft64}
-${best}
+${include soft64}
+${include best}
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) t: u32,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Yen's criterion of each bin, and each workgroup's best: YenThreshold of ops/thresholds.cc.
-${soft64}
-${best}
+${include soft64}
+${include best}
 fn rounded(v: vec2u) -> vec2u { return f64_of_f32(f32_of_f64(v)); }
 const kOne = vec2u(0u, 0x3ff00000u);
 

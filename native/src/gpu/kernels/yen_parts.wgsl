@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Each bin's share of the pixels and its square, in float32.
-${soft64}
+${include soft64}
 fn item(i: u32) {
   let total = f64_of_u32(blocks[params.blocks * 8u + 4u]);
   let share = f32_of_f64(f64_div(f64_of_u32(counts[i]), total));
