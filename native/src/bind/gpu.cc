@@ -158,21 +158,11 @@ Napi::Value ApplyOps(const Napi::CallbackInfo& info) {
   });
 }
 
-StackOp ProjectionOf(const Napi::Value& name) {
-  constexpr std::pair<const char*, StackOp> names[] = {{"max", StackOp::kMax},
-                                                       {"min", StackOp::kMin},
-                                                       {"mean", StackOp::kMean},
-                                                       {"sum", StackOp::kSum},
-                                                       {"deviation", StackOp::kDeviation},
-                                                       {"focus", StackOp::kFocus}};
-  return OneOf(name.ToString().Utf8Value(), names, "projection");
-}
-
 // (projection, window, { dtype, height, width }, planes) -> the recipe, or why there is none.
 Napi::Value GpuProjection(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return Guard(env, [&]() -> Napi::Value {
-    const StackOp op = ProjectionOf(info[0]);
+    const StackOp op = StackOpOf(info[0].ToString().Utf8Value());
     const auto input = info[2].As<Napi::Object>();
     const DType dtype = DTypeOfName(input.Get("dtype").ToString().Utf8Value());
     const int64_t height = IntOr(input, "height", 0), width = IntOr(input, "width", 0);
@@ -195,7 +185,7 @@ Napi::Value GpuProjection(const Napi::CallbackInfo& info) {
 Napi::Value ApplyProjection(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return Guard(env, [&]() -> Napi::Value {
-    const StackOp op = ProjectionOf(info[0]);
+    const StackOp op = StackOpOf(info[0].ToString().Utf8Value());
     const auto input = info[2].As<Napi::Object>();
     const auto images = info[3].As<Napi::Array>();
     const DType dtype = DTypeOfName(input.Get("dtype").ToString().Utf8Value());

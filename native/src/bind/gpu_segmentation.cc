@@ -17,13 +17,6 @@
 namespace tilecast::bind {
 namespace {
 
-constexpr std::pair<const char*, ThresholdMethod> kMethods[] = {
-    {"value", ThresholdMethod::kValue},
-    {"otsu", ThresholdMethod::kOtsu},
-    {"triangle", ThresholdMethod::kTriangle},
-    {"li", ThresholdMethod::kLi},
-    {"yen", ThresholdMethod::kYen}};
-
 // NativeGpuSegmentation of lib/native-gpu.ts.
 struct Asked {
   DType dtype = DType::kU8;
@@ -43,7 +36,7 @@ Asked AskedFrom(const Napi::Object& o) {
   a.shape = {IntOr(o, "height", 0), IntOr(o, "width", 0)};
   a.labelled = o.Get("labelled").ToBoolean();
   if (!a.labelled) {
-    a.method = OneOf(o.Get("method").ToString().Utf8Value(), kMethods, "threshold");
+    a.method = ThresholdMethodOf(o.Get("method").ToString().Utf8Value());
     if (o.Get("value").IsNumber()) a.value = o.Get("value").ToNumber().DoubleValue();
   }
   a.options.min_area = IntOr(o, "minArea", 0);

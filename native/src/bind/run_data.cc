@@ -240,10 +240,8 @@ Instruction InstructionFrom(const Napi::Object& o) {
   if (const auto s = StringOf(o, "spline"); !s.empty()) op.spline = OneOf(s, kSplines, "spline");
   op.view = IntOr(o, "view", -1);
   op.part = IntOr(o, "part", 0);
-  if (const auto s = StringOf(o, "projection"); !s.empty())
-    op.projection = OneOf(s, kProjections, "projection");
-  if (const auto s = StringOf(o, "method"); !s.empty())
-    op.method = OneOf(s, kMethods, "threshold method");
+  if (const auto s = StringOf(o, "projection"); !s.empty()) op.projection = StackOpOf(s);
+  if (const auto s = StringOf(o, "method"); !s.empty()) op.method = ThresholdMethodOf(s);
   if (const auto s = StringOf(o, "dtype"); !s.empty()) op.dtype = DTypeOfName(s);
   op.label.min_area = static_cast<int64_t>(NumberOr(o, "minArea", 0));
   const double max_area = NumberOr(o, "maxArea", -1);
@@ -329,6 +327,14 @@ Napi::Object ErrorObject(Napi::Env env, const JobResult& r) {
 }
 
 }  // namespace
+
+ThresholdMethod ThresholdMethodOf(const std::string& name) {
+  return OneOf(name, kMethods, "threshold method");
+}
+
+StackOp StackOpOf(const std::string& name) {
+  return OneOf(name, kProjections, "projection");
+}
 
 OpArguments ArgumentsFrom(const OpRow& row, const Napi::Value& given) {
   OpArguments arguments(row);

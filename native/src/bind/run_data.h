@@ -26,6 +26,8 @@ T OneOf(const std::string& name, const std::pair<const char*, T> (&table)[N], co
 }
 
 // All throw kInvalidArgument for names that they do not know.
+ThresholdMethod ThresholdMethodOf(const std::string& name);
+StackOp StackOpOf(const std::string& name);
 OpArguments ArgumentsFrom(const OpRow& row, const Napi::Value& given);
 Program ProgramFrom(const Napi::Object& o);
 Job JobFrom(const Napi::Object& o);

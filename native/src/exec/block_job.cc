@@ -62,20 +62,7 @@ void BlockJob::Wait() {
 
 void BlockJob::Fail(const Instruction* at) noexcept {
   JobResult failure;
-  try {
-    throw;
-  } catch (const Error& e) {
-    failure.code = e.code();
-    failure.message = e.what();
-    failure.path = e.path();
-    failure.page = e.page();
-    failure.offset = e.offset();
-  } catch (const std::bad_alloc&) {
-    failure.code = Code::kPoolMemory;
-    failure.message = "out of memory";
-  } catch (const std::exception& e) {
-    failure.message = e.what();
-  }
+  failure.FailOfThrown();
   if (at != nullptr) failure.stage = at->stage;
   const std::lock_guard lock(mutex_);
   failure.job = result_.job;

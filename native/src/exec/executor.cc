@@ -9,6 +9,24 @@
 
 namespace tilecast {
 
+void JobResult::FailOfThrown() noexcept {
+  try {
+    throw;
+  } catch (const Error& e) {
+    code = e.code();
+    message = e.what();
+    path = e.path();
+    page = e.page();
+    offset = e.offset();
+  } catch (const std::bad_alloc&) {
+    code = Code::kPoolMemory;
+    message = "out of memory";
+  } catch (const std::exception& e) {
+    code = Code::kInternal;
+    message = e.what();
+  }
+}
+
 Executor::Executor(std::shared_ptr<TilePool> pool, ExecutorOptions options)
     : pool_(std::move(pool)),
       options_(std::move(options)),

@@ -78,6 +78,9 @@ struct JobResult {
   std::vector<OutlineResult> outlines;
   std::vector<CentroidResult> centroids;
   int64_t bytes_read = 0, bytes_written = 0, pixels = 0;
+
+  // Within a catch: what was thrown becomes what the job failed of.
+  void FailOfThrown() noexcept;
 };
 
 // A user's function is called with a tile in one slot and fills another; the thread waits meanwhile

@@ -141,6 +141,22 @@ PlaneShape OpRow::ShapeOf(PlaneShape in, const OpArguments& a) const {
   return out;
 }
 
+Footprint FootprintOf(const OpArguments& a) {
+  if (a.has("radius")) return Footprint::Disk(a.integer("radius"));
+  if (a.has("height") && a.has("width")) {
+    return Footprint::Rectangle(a.integer("height"), a.integer("width"));
+  }
+  throw Error(Code::kInvalidArgument, "morphology needs a radius, or a height and a width");
+}
+
+LabelOptions LabelOptionsOf(const OpArguments& a) {
+  LabelOptions options;
+  options.min_area = a.integer("minArea");
+  if (a.has("maxArea")) options.max_area = a.integer("maxArea");
+  options.clear_border = a.flag("clearBorder");
+  return options;
+}
+
 std::span<const OpRow> OpRows() {
   static const std::vector<OpRow> rows = [] {
     std::vector<OpRow> all;

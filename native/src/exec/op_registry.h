@@ -19,6 +19,7 @@
 #include "image.h"
 #include "ops/gaussian.h"
 #include "ops/label.h"
+#include "ops/morphology.h"
 
 namespace tilecast {
 
@@ -176,6 +177,11 @@ struct OpRow {
   }
   bool Accepts(DType d) const { return (accepts >> static_cast<unsigned>(d) & 1) != 0; }
 };
+
+// What several rows, and those of the GPU, read from their parameters alike. FootprintOf throws
+// kInvalidArgument without a footprint.
+Footprint FootprintOf(const OpArguments& a);
+LabelOptions LabelOptionsOf(const OpArguments& a);
 
 // Every row, in the order of the families.
 std::span<const OpRow> OpRows();

@@ -13,14 +13,6 @@ namespace {
 using Type = OpParameter::Type;
 using Reach = OpRow::Reach;
 
-Footprint FootprintOf(const OpArguments& a) {
-  if (a.has("radius")) return Footprint::Disk(a.integer("radius"));
-  if (a.has("height") && a.has("width")) {
-    return Footprint::Rectangle(a.integer("height"), a.integer("width"));
-  }
-  throw Error(Code::kInvalidArgument, "morphology needs a radius, or a height and a width");
-}
-
 template <Morphology op>
 OpRow MorphologyRow(std::string_view name) {
   return {

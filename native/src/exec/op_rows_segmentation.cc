@@ -65,14 +65,6 @@ void GrowSeeds(const OpCall& c) {
   Watershed(relief, &c.in, true, c.out);
 }
 
-LabelOptions OptionsOf(const OpArguments& a) {
-  LabelOptions options;
-  options.min_area = a.integer("minArea");
-  if (a.has("maxArea")) options.max_area = a.integer("maxArea");
-  options.clear_border = a.flag("clearBorder");
-  return options;
-}
-
 }  // namespace
 
 std::vector<OpRow> SegmentationRows() {
@@ -143,9 +135,9 @@ std::vector<OpRow> SegmentationRows() {
           .parameters = {{"minArea", Type::kInteger, 0},
                          {"maxArea", Type::kInteger, {}, true},
                          {"clearBorder", Type::kFlag, 0}},
-          .run = [](const OpCall& c) { FilterLabels(c.in, OptionsOf(c.arguments), c.out); },
+          .run = [](const OpCall& c) { FilterLabels(c.in, LabelOptionsOf(c.arguments), c.out); },
           .on_objects = [](const OpArguments& a, const Objects& in,
-                           Objects& out) { FilterObjects(in, OptionsOf(a), out); },
+                           Objects& out) { FilterObjects(in, LabelOptionsOf(a), out); },
       },
   };
 }

@@ -152,18 +152,8 @@ JobResult Executor::Worker::Run(int index, const Job& job) {
       }
     }
     result.ok = true;
-  } catch (const Error& e) {
-    result.code = e.code();
-    result.message = e.what();
-    result.path = e.path();
-    result.page = e.page();
-    result.offset = e.offset();
-  } catch (const std::bad_alloc&) {
-    result.code = Code::kPoolMemory;
-    result.message = "out of memory";
-  } catch (const std::exception& e) {
-    result.code = Code::kInternal;
-    result.message = e.what();
+  } catch (...) {
+    result.FailOfThrown();
   }
   if (!result.ok && at != nullptr) result.stage = at->stage;
   if (!result.ok) EraseOutputs(program, job, context_.options);

@@ -37,12 +37,6 @@ void Limit(std::vector<int32_t>& counts, int32_t limit) {
   for (int32_t i = 0; i < bins && rest > 0; i += step, --rest) ++counts[static_cast<size_t>(i)];
 }
 
-// Half to even, of 0 <= v < 2^22: the sum has no bits below one.
-float RoundedSmall(float v) {
-  constexpr float kOnes = 0x1.8p23f;
-  return v + kOnes - kOnes;
-}
-
 struct Place {  // of a pixel between the centres of two tiles
   int64_t low, high;
   float from_low, from_high;

@@ -10,6 +10,7 @@
 
 #include "ops/check.h"
 #include "ops/kernels/kernels.h"
+#include "ops/resample.h"
 #include "ops/run_ranges.h"
 
 namespace tilecast {
@@ -196,8 +197,8 @@ void PaintLabels(const Objects& objects, const Plane& out) {
 
 void HalveObjects(const Objects& objects, Objects& half) {
   half.runs.clear();
-  half.height = (objects.height + 1) / 2;
-  half.width = (objects.width + 1) / 2;
+  half.height = HalfSize(objects.height);
+  half.width = HalfSize(objects.width);
   half.count = objects.count;
   half.run_of_row.assign(static_cast<size_t>(half.height) + 1, 0);
   for (int64_t y = 0; y < half.height; ++y) {

@@ -56,6 +56,13 @@ struct Taps {
   int64_t radius;
 };
 
+// Half to even, of 0 <= v < 2^22: the sum has no bits below one. Of each file its own, since files
+// are compiled for different instruction sets.
+static inline float RoundedSmall(float v) {
+  constexpr float kOnes = 0x1.8p23f;
+  return v + kOnes - kOnes;
+}
+
 struct KernelTable {
   const char* name;  // "v2", "v3", "v4", "base"
 
