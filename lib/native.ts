@@ -278,6 +278,16 @@ export interface NativeZarrArray {
   statPlanes(): Promise<Float64Array>;
 }
 
+/** Images of one size on a canvas (native/src/ops/mosaic.h); px. */
+export interface NativeMosaic {
+  readonly height: number;
+  readonly width: number;
+  readonly imageHeight: number;
+  readonly imageWidth: number;
+  readonly y: readonly number[];
+  readonly x: readonly number[];
+}
+
 export interface NativeJob {
   readonly program: number;
   /** Number of the image in an estimate; else the caller's own, given back with function calls. */
@@ -308,15 +318,7 @@ export interface NativeJob {
     readonly dtype: DType;
     readonly levels: number;
   }[];
-  /** Images on canvases (native/src/ops/mosaic.h). */
-  readonly mosaics?: readonly {
-    readonly height: number;
-    readonly width: number;
-    readonly imageHeight: number;
-    readonly imageWidth: number;
-    readonly y: readonly number[];
-    readonly x: readonly number[];
-  }[];
+  readonly mosaics?: readonly NativeMosaic[];
   /** One entry a part of the job: its rows' leading fields, with the trailing comma. */
   readonly rowPrefixes: readonly string[];
   /** The same for rows of planes.csv, whose next field is the step. */

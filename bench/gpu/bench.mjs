@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The GPU benchmark: the engine's ops, calls and transfers on this machine's GPU, and a chain on it and on all cores. See README.md.
 
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { bench } from "../harness/bench.mjs";
 import { output } from "../harness/launch.mjs";
-import { root } from "../harness/machine.mjs";
+import { buildNativeProgram, nativeProgram } from "../harness/native-program.mjs";
 
-const build = join(root, "build", "bench");
-const program = join(build, "tilecast_gpu_bench");
+const program = nativeProgram("tilecast_gpu_bench");
 const args = ({ side, seconds, threads }) => ["--side", side, "--seconds", seconds, "--threads", threads];
 
 const programs = {
@@ -43,19 +40,7 @@ await bench({
   quick: { side: 512, seconds: 0.05 },
   programs: () => programs,
   async prepare({ options, say }) {
-    say("building the C++ part ...");
-    if (!existsSync(join(build, "build.ninja")))
-      await output("cmake", [
-        "-S",
-        join(root, "native"),
-        "-B",
-        build,
-        "-G",
-        "Ninja",
-        "-DTILECAST_ADDON=OFF",
-        "-DTILECAST_BENCH=ON",
-      ]);
-    await output("cmake", ["--build", build, "--target", "tilecast_gpu_bench"]);
+    await buildNativeProgram("tilecast_gpu_bench", say);
     const { stdout } = await output(program, [...args(options), "--list"].map(String));
     return { cases: JSON.parse(stdout) };
   },

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 // The ops benchmark: every CPU op by itself, by tilecast, OpenCV, scikit-image and pyclesperanto. See README.md.
 
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bench } from "../harness/bench.mjs";
 import { output } from "../harness/launch.mjs";
-import { cacheFolder, python, root } from "../harness/machine.mjs";
+import { cacheFolder, python } from "../harness/machine.mjs";
+import { buildNativeProgram, nativeProgram } from "../harness/native-program.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-const build = join(root, "build", "bench");
-const program = join(build, "tilecast_ops_bench");
+const program = nativeProgram("tilecast_ops_bench");
 
 const own = (task) => [
   "--side",
@@ -46,19 +46,7 @@ const caseName = (row, threads) => `${row}, ${threads} ${threads === 1 ? "core" 
 
 /** The C++ program, built where the sources are newer, and the image that all work on. */
 async function prepare({ options, programs: present, folder, say }) {
-  say("building the C++ part ...");
-  if (!existsSync(join(build, "build.ninja")))
-    await output("cmake", [
-      "-S",
-      join(root, "native"),
-      "-B",
-      build,
-      "-G",
-      "Ninja",
-      "-DTILECAST_ADDON=OFF",
-      "-DTILECAST_BENCH=ON",
-    ]);
-  await output("cmake", ["--build", build, "--target", "tilecast_ops_bench"]);
+  await buildNativeProgram("tilecast_ops_bench", say);
   mkdirSync(cacheFolder(), { recursive: true });
   const image = join(cacheFolder(), `nuclei-${options.side}.raw`);
   await output(program, ["--write", image, "--side", String(options.side)]);

@@ -9,6 +9,7 @@ import type { Pipeline } from "../orchestrator/pipeline.js";
 import { type RunOptions, type RunReport, run } from "../orchestrator/run.js";
 import { formatOptions, openPlate, selectWells } from "../plates/index.js";
 import type { Plate } from "../plates/plate.js";
+import { byteSize } from "./byte-size.js";
 import { exitCodes } from "./exit-codes.js";
 import { loadPipeline } from "./load-pipeline.js";
 import type { RunPage } from "./run-page.js";
@@ -52,13 +53,9 @@ function integer(name: string, text: string | undefined): number | undefined {
   return n;
 }
 
-const units: Readonly<Record<string, number>> = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
-
-/** "4G", "512M", "1.5G", bytes. */
 function bytes(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  const m = /^(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?$/i.exec(text);
-  const n = m === null ? 0 : Math.floor(Number(m[1]) * (units[(m[2] ?? "").toUpperCase()] ?? 0));
+  const n = Math.floor(byteSize(text) ?? 0);
   if (!Number.isSafeInteger(n) || n < 1)
     throw new TilecastError("ERR_USAGE", `--${name} must be a size such as 512M or 4G, and is "${text}"`, {
       argument: name,

@@ -7,6 +7,7 @@ import { type StreamPayload, streamComponents } from "../streaming/payload.js";
 import { fiji } from "../streaming/viewers/fiji.js";
 import { napari } from "../streaming/viewers/napari.js";
 import type { Viewer } from "../streaming/viewers/viewer.js";
+import { byteSize } from "./byte-size.js";
 
 export interface ViewRequest {
   readonly viewers: readonly Viewer[];
@@ -29,10 +30,9 @@ function number(key: string, text: string, max: number, factor = 1): number {
 }
 
 function bytes(key: string, text: string): number {
-  const m = /^(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?$/i.exec(text);
-  if (m === null) throw refuse(key, "a size such as 500M or 2G", text);
-  const power = " KMGT".indexOf((m[2] || " ").toUpperCase());
-  return Math.round(Number(m[1]) * 1024 ** power);
+  const size = byteSize(text);
+  if (size === undefined) throw refuse(key, "a size such as 500M or 2G", text);
+  return Math.round(size);
 }
 
 function oneOf<T extends string>(key: string, text: string, allowed: readonly T[]): T {

@@ -8,7 +8,7 @@ import { resolveChannel } from "./channel.js";
 import { fieldPlaces, type GridParameters, type Neighbours, neighbours, type Point } from "./field-grid.js";
 import type { Job, Plan, Resource } from "./plan.js";
 import type { ResourceTable } from "./resource-table.js";
-import { checkFit, ProgramBuilder, type Stream, type Value } from "./stream.js";
+import { checkFit, jobOfResource, ProgramBuilder, type Stream, type Value } from "./stream.js";
 
 /** Images that are aligned with each other. */
 export interface AlignGroup extends Pick<Alignment, "over" | "well" | "site" | "timepoint"> {
@@ -120,23 +120,7 @@ function compileGroup(
     checkFit(op, stream, place);
     const value = builder.materialize(stream, place.step);
     builder.run({ op: "align", stage: place.step, in: value.reg, resource });
-    const { well, site, timepoint, z } = stream;
-    const job: Job = {
-      program: context.intern(builder),
-      tileBytes: builder.largestTile,
-      well,
-      site,
-      timepoint,
-      z,
-      channels: [channel],
-      sources: builder.sources,
-      outputs: [],
-      mosaics: builder.mosaics,
-      thumbnails: [],
-      parts: [],
-      views: [],
-    };
-    return { stream, value, job };
+    return { stream, value, job: jobOfResource(builder, context.intern(builder), stream) };
   };
   const compiled = new Map(members.map((member) => [member, compileMember(member)]));
   const { stream, value } = compiled.get(one) as { stream: Stream; value: Value };

@@ -26,6 +26,7 @@ import {
   checkFit,
   describeStream,
   isBefore,
+  jobOfResource,
   type Place,
   ProgramBuilder,
   type Stream,
@@ -614,21 +615,7 @@ class Compiler {
     const stage = e.place.step;
     const value = builder.materialize(stream, stage);
     builder.run({ op: "collect", stage, in: value.reg, resource: e.id, a: e.resource.background });
-    return {
-      program: this.#intern(builder),
-      tileBytes: builder.largestTile,
-      well: stream.well,
-      site: stream.site,
-      timepoint: stream.timepoint,
-      z: stream.z,
-      channels: [stream.channel],
-      sources: builder.sources,
-      outputs: [],
-      mosaics: builder.mosaics,
-      thumbnails: [],
-      parts: [],
-      views: [],
-    };
+    return jobOfResource(builder, this.#intern(builder), stream);
   }
 }
 

@@ -2,6 +2,7 @@
 // A pipeline compiled against a plate: independent jobs, what they share, and where their results go.
 
 import type { DType } from "../image/dtype.js";
+import type { NativeMosaic } from "../native.js";
 import type { OpSpec, Size } from "../ops/spec.js";
 import type { OpName } from "../ops/table.js";
 import type { PlaneRef } from "../plates/plate.js";
@@ -107,15 +108,7 @@ export interface Output {
   readonly levels: number;
 }
 
-/** Images of one size on a canvas (native/src/ops/mosaic.h); px. */
-export interface Mosaic {
-  readonly height: number;
-  readonly width: number;
-  readonly imageHeight: number;
-  readonly imageWidth: number;
-  readonly y: readonly number[];
-  readonly x: readonly number[];
-}
+export type Mosaic = NativeMosaic;
 
 /** Something of a job that sinks are told of. */
 export interface JobView {

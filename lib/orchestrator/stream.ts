@@ -7,7 +7,7 @@ import type { Op } from "../ops/op.js";
 import type { Size, TileKind } from "../ops/spec.js";
 import { specOf } from "../ops/table.js";
 import type { PlaneRef } from "../plates/plate.js";
-import type { Instruction, Mosaic, Program, ThresholdMethod } from "./plan.js";
+import type { Instruction, Job, Mosaic, Program, ThresholdMethod } from "./plan.js";
 
 /** A register with what is known of the tile in it. */
 export interface Value {
@@ -217,4 +217,24 @@ export function checkFit(op: Op, stream: Stream, place: Place): void {
       { argument: op.name },
     );
   }
+}
+
+/** A job that leaves nothing: what its program finds in the stream's image becomes part of a resource. */
+export function jobOfResource(builder: ProgramBuilder, program: number, stream: Stream): Job {
+  const { well, site, timepoint, z, channel } = stream;
+  return {
+    program,
+    tileBytes: builder.largestTile,
+    well,
+    site,
+    timepoint,
+    z,
+    channels: [channel],
+    sources: builder.sources,
+    outputs: [],
+    mosaics: builder.mosaics,
+    thumbnails: [],
+    parts: [],
+    views: [],
+  };
 }

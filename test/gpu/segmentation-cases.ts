@@ -2,41 +2,24 @@
 // Planes for the tests of thresholds, labels and measurements: images like those of nuclei, noise,
 // and shapes that are hard on union-find.
 
-import type { DType } from "../../dist/image/dtype.js";
+import { seededRandom } from "../../dist/bench/shuffle.js";
+import { type DType, dtypeSize, typedView } from "../../dist/image/dtype.js";
 
 /** Uniform in 0..1, the same sequence for the same seed. */
-export function randomOf(seed: number): () => number {
-  let state = (seed + 0x9e3779b9) >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-const arrays = {
-  uint8: Uint8Array,
-  int8: Int8Array,
-  uint16: Uint16Array,
-  int16: Int16Array,
-  uint32: Uint32Array,
-  int32: Int32Array,
-  float32: Float32Array,
-  float64: Float64Array,
-} as const;
+export const randomOf = (seed: number): (() => number) => seededRandom(seed + 0x9e3779b9);
 
 /** Numbers as pixels of a dtype (held within it), as bytes. */
 export function bytesOf(dtype: DType, values: ArrayLike<number>): Uint8Array {
-  const array = new arrays[dtype](values.length);
-  const bits = array.BYTES_PER_ELEMENT * 8;
+  const bytes = new Uint8Array(values.length * dtypeSize(dtype));
+  const array = typedView(bytes.buffer, dtype, 0, values.length);
+  const bits = dtypeSize(dtype) * 8;
   const low = dtype.startsWith("uint") ? 0 : -(2 ** (bits - 1));
   const high = dtype.startsWith("uint") ? 2 ** bits - 1 : 2 ** (bits - 1) - 1;
   for (let i = 0; i < values.length; i++) {
     const v = values[i] as number;
     array[i] = dtype.startsWith("float") ? v : Math.min(Math.max(Math.round(v), low), high);
   }
-  return new Uint8Array(array.buffer);
+  return bytes;
 }
 
 export const integers = ["uint8", "int8", "uint16", "int16"] as const;

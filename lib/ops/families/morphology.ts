@@ -33,6 +33,15 @@ const shaped = {
     width: optional(integer("px", 1, 65535), undefined, "Its width."),
   },
 } as const;
+const ofMask = {
+  family: "morphology",
+  takes: mask,
+  gives: "mask",
+  accepts: ["uint8"],
+  result: uint8,
+  native: [],
+  parameters: {},
+} as const;
 const outside = "pixels outside the image take no part; source dtype, exact.";
 
 export const morphology = {
@@ -73,30 +82,18 @@ export const morphology = {
     source: "skimage.morphology.black_tophat",
   },
   fillHoles: {
-    family: "morphology",
+    ...ofMask,
     summary: "Fills holes of a mask.",
     definition: "Background that no 4-connected path leads from to the image's edge becomes foreground.",
     source: "scipy.ndimage.binary_fill_holes",
-    takes: mask,
-    gives: "mask",
-    accepts: ["uint8"],
-    result: uint8,
-    native: [],
-    parameters: {},
   },
   skeletonize: {
-    family: "morphology",
+    ...ofMask,
     summary: "Thins the objects of a mask to lines of one pixel.",
     definition:
       "Pixels at the edge are removed in two alternating parallel passes until none can go; by scikit-image's table, which besides the paper's rules " +
       "takes corners off lines and keeps diagonal pairs. Outside the image is background.",
     source: "Zhang, Suen, Comm. ACM 27(3), 1984; skimage.morphology.skeletonize",
-    takes: mask,
-    gives: "mask",
-    accepts: ["uint8"],
-    result: uint8,
-    native: [],
-    parameters: {},
   },
   distanceTransform: {
     family: "morphology",
